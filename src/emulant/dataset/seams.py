@@ -1,0 +1,278 @@
+"""The seams: what a system, a dataset, a surrogate, an oracle and an engine are to the rest of the program.
+
+Nothing here computes. A new system needs the members of `System` and nothing else; `emulant.systems.base` has
+defaults for most of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol, Self, TypeAlias, runtime_checkable
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from emulant.dataset.tables import DataConfig, Table
+
+Array: TypeAlias = NDArray[Any]
+Fields: TypeAlias = Mapping[str, Array]
+Status: TypeAlias = Literal["ok", "rejected", "failed"]
+
+
+# -- the work ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A fixed range of cases that is computed and written as one piece."""
+
+    id: str
+    split: str
+    cases: tuple[int, ...]
+    pass_: str = "cases"
+
+    def only(self, cases: Iterable[int]) -> Shard:
+        """This shard with just the given cases."""
+        wanted = frozenset(cases)
+        return replace(self, cases=tuple(case for case in self.cases if case in wanted))
+
+
+@dataclass(frozen=True)
+class CaseResult:
+    """What came of one case.
+
+    `ok` has arrays; `rejected` (out of tolerance, not converged) is deterministic and belongs to the data;
+    `failed` (raised, NaN, timed out, crashed) does not, and has a reason.
+    """
+
+    case: int
+    arrays: Fields = field(default_factory=dict)
+    record: Mapping[str, Any] = field(default_factory=dict)
+    """What a reader wants to know about the case beside its arrays; JSON types only, no clock."""
+    status: Status = "ok"
+    reason: str = ""
+
+
+Product: TypeAlias = Sequence[CaseResult]
+
+
+# -- the data ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Field:
+    """One array of a dataset: `dims` without the leading case axis, `unit` as in the documents ("1" for none)."""
+
+    dtype: str
+    dims: tuple[str, ...]
+    unit: str = "1"
+
+
+class Dataset(Protocol):
+    """The cases of one split that are `ok`, in order.
+
+    `cases` has at least the columns case (int), split, group_key and family (str), status; then parameters.
+    Everything that must not be torn apart by a split or a fold (windows of one simulation, cutouts of one box)
+    shares a `group_key`.
+    """
+
+    split: str
+    cases: pl.DataFrame
+    schema: Mapping[str, Field]
+    targets: tuple[str, ...]
+    """The fields that a surrogate puts out."""
+    geometry: Mapping[str, Any]
+    """Constants of the system that a surrogate may use: box, grid, time step."""
+
+    def __len__(self) -> int: ...
+
+    def read(self, fields: Sequence[str], cases: Sequence[int] | None = None) -> dict[str, Array]:
+        """The named fields, first axis = cases (numbers as in `self.cases`; None: all)."""
+
+    def batches(
+        self, size: int, fields: Sequence[str], *, seed: int | None = None, epoch: int = 0
+    ) -> Iterator[dict[str, Array]]:
+        """`read` in pieces of at most `size` cases; shuffled as a pure function of (seed, epoch) if seed is given."""
+
+    def select(self, cases: Sequence[int]) -> Dataset:
+        """The same dataset with just these cases."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that `emulant validate` has found to be wrong."""
+
+    where: str
+    check: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.check}: {self.what}"
+
+
+# -- the learners -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a forecaster may see: K frames that end where the forecast begins, and nothing after them."""
+
+    fields: Fields
+    """(C, K, ...) each."""
+    times: Array
+    """(K,) in the system's unit of time, evenly spaced by `step`."""
+    step: float
+    geometry: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Fields = field(default_factory=dict)
+    """(C,) each."""
+    mask: Array | None = None
+
+    @property
+    def frames(self) -> int:
+        return len(self.times)
+
+    def last(self, frames: int) -> Context:
+        """The context cut to its last `frames` frames."""
+        fields = {name: array[:, -frames:] for name, array in self.fields.items()}
+        return replace(self, fields=fields, times=self.times[-frames:])
+
+
+@runtime_checkable
+class Forecaster(Protocol):
+    """Continues a sequence in closed loop."""
+
+    Config: ClassVar[type[Table]]
+    lag: int
+    """Frames of context that it needs."""
+
+    def __init__(self, config: Any) -> None: ...
+
+    def fit(self, train: Dataset, validation: Dataset | None = None) -> None: ...
+
+    def forecast(self, context: Context, horizon: int) -> dict[str, Array]:
+        """The target fields of the next `horizon` frames, (C, horizon, ...) each. NaN means "not put out"."""
+
+    def save(self, folder: Path) -> list[Path]:
+        """Write the weights; the files written."""
+
+    @classmethod
+    def load(cls, folder: Path, config: Any) -> Self: ...
+
+
+@runtime_checkable
+class Oracle(Protocol):
+    """A score that uses the truth and so bounds what a surrogate can reach. Called by evaluation only."""
+
+    Config: ClassVar[type[Table]]
+    lag: int
+
+    def __init__(self, config: Any) -> None: ...
+
+    def fit(self, train: Dataset, validation: Dataset | None = None) -> None: ...
+
+    def forecast_with_truth(self, context: Context, truth: Fields) -> dict[str, Array]: ...
+
+    def save(self, folder: Path) -> list[Path]: ...
+
+    @classmethod
+    def load(cls, folder: Path, config: Any) -> Self: ...
+
+
+@dataclass(frozen=True)
+class Learner:
+    """How a system names something that can be fitted, without importing it before it is needed.
+
+    `target` is the class or its "module:Class"; `weights` the folder below models/ that its files go to, "" for
+    models/ itself, by default its name; `follows` names a surrogate whose table configures it if the study has it.
+    """
+
+    config: type[Table]
+    target: str | type
+    weights: str | None = None
+    follows: str | None = None
+
+    def resolve(self) -> Any:
+        if not isinstance(self.target, str):
+            return self.target
+        module, _, name = self.target.partition(":")
+        return getattr(import_module(module), name)
+
+
+# -- scores -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A score per case as a function of lead time.
+
+    `score(truth, forecast, info)` takes the target fields (C, H, ...) of both and gives (C, H): the value over the
+    first h+1 forecast frames. NaN: undefined for that case (left out, and `n` is smaller).
+    """
+
+    score: Callable[[Fields, Fields, Mapping[str, Any]], Array]
+    unit: str
+    meaning: str
+    better: Literal["higher", "lower"]
+    perfect: float = 0.0
+    """The value of a forecast without error."""
+
+
+# -- the system and the engine ----------------------------------------------------------------------------------
+
+
+class System(Protocol):
+    """A kind of physics that can be simulated, with everything that knows that physics."""
+
+    name: str
+    summary: str
+    """One line for `emulant systems`."""
+    Config: type[DataConfig]
+    PredictOptions: type[Table]
+    RenderOptions: type[Table]
+    passes: Sequence[str]
+    surrogates: Mapping[str, Learner]
+    baselines: Mapping[str, Learner]
+    oracles: Mapping[str, Learner]
+    metrics: Mapping[str, Metric]
+    figures: Mapping[str, Any]
+    renders: Mapping[str, Any]
+    exports: Mapping[str, Any]
+    headline: str
+    """The metric that the report's verdict is about."""
+
+    def splits(self, config: Any) -> Mapping[str, int]:
+        """The splits in order and how many cases each has."""
+
+    def shards(self, config: Any, pass_: str, split: str) -> Sequence[Shard]: ...
+
+    def simulate(self, shard: Shard, config: Any) -> Product:
+        """Pure: one result per case of the shard, in order, whatever else runs beside it."""
+
+    def write(self, shard: Shard, product: Product, folder: Path) -> list[Path]:
+        """Write the `ok` cases below the split's folder, each file atomically; the files written."""
+
+    def open(self, folder: Path, config: Any | None = None) -> Dataset: ...
+
+    def check(self, dataset: Dataset) -> Iterable[Finding]:
+        """The physics: conservation, drift, overlap."""
+
+    def predict(self, surrogate: Any, source: Path, target: Path, options: Any) -> None:
+        """A file in, a file out."""
+
+
+Work: TypeAlias = Callable[..., Any]
+
+
+class Engine(Protocol):
+    """Where shards run. The engine's word is never the truth: a shard is done when the store says so."""
+
+    def run(self, shards: Sequence[Shard], work: Work) -> Iterator[Any]: ...
+
+
+def as_float64(array: Array) -> NDArray[np.float64]:
+    """C-contiguous little-endian float64, the form in which arrays are stored and hashed."""
+    return np.ascontiguousarray(array, dtype="<f8")
