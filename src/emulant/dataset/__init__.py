@@ -1,1 +1,1 @@
-"""TODO-doc."""
+"""Shards, manifests, seeds, atomic files and the seams that the other rooms meet at."""

@@ -10,13 +10,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, Self, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeAlias, runtime_checkable
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from emulant.dataset.tables import DataConfig, Table
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Array: TypeAlias = NDArray[Any]
 Fields: TypeAlias = Mapping[str, Array]
@@ -80,13 +82,22 @@ class Dataset(Protocol):
     shares a `group_key`.
     """
 
-    split: str
-    cases: pl.DataFrame
-    schema: Mapping[str, Field]
-    targets: tuple[str, ...]
-    """The fields that a surrogate puts out."""
-    geometry: Mapping[str, Any]
-    """Constants of the system that a surrogate may use: box, grid, time step."""
+    @property
+    def split(self) -> str: ...
+
+    @property
+    def cases(self) -> pl.DataFrame: ...
+
+    @property
+    def schema(self) -> Mapping[str, Field]: ...
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The fields that a surrogate puts out."""
+
+    @property
+    def geometry(self) -> Mapping[str, Any]:
+        """Constants of the system that a surrogate may use: box, grid, time step."""
 
     def __len__(self) -> int: ...
 
@@ -227,22 +238,55 @@ class Metric:
 class System(Protocol):
     """A kind of physics that can be simulated, with everything that knows that physics."""
 
-    name: str
-    summary: str
-    """One line for `emulant systems`."""
-    Config: type[DataConfig]
-    PredictOptions: type[Table]
-    RenderOptions: type[Table]
-    passes: Sequence[str]
-    surrogates: Mapping[str, Learner]
-    baselines: Mapping[str, Learner]
-    oracles: Mapping[str, Learner]
-    metrics: Mapping[str, Metric]
-    figures: Mapping[str, Any]
-    renders: Mapping[str, Any]
-    exports: Mapping[str, Any]
-    headline: str
-    """The metric that the report's verdict is about."""
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def summary(self) -> str:
+        """One line for `emulant systems`."""
+
+    @property
+    def version(self) -> int:
+        """Raised when the same study gives other bytes."""
+
+    @property
+    def headline(self) -> str:
+        """The metric that the report's verdict is about."""
+
+    @property
+    def Config(self) -> type[DataConfig]:
+        """Its tables of the study."""
+
+    @property
+    def PredictOptions(self) -> type[Table]: ...
+
+    @property
+    def RenderOptions(self) -> type[Table]: ...
+
+    @property
+    def passes(self) -> Sequence[str]:
+        """What generation runs in order; most systems have just ("cases",)."""
+
+    @property
+    def surrogates(self) -> Mapping[str, Learner]: ...
+
+    @property
+    def baselines(self) -> Mapping[str, Learner]: ...
+
+    @property
+    def oracles(self) -> Mapping[str, Learner]: ...
+
+    @property
+    def metrics(self) -> Mapping[str, Metric]: ...
+
+    @property
+    def figures(self) -> Mapping[str, Any]: ...
+
+    @property
+    def renders(self) -> Mapping[str, Any]: ...
+
+    @property
+    def exports(self) -> Mapping[str, Any]: ...
 
     def splits(self, config: Any) -> Mapping[str, int]:
         """The splits in order and how many cases each has."""
@@ -257,20 +301,45 @@ class System(Protocol):
 
     def open(self, folder: Path, config: Any | None = None) -> Dataset: ...
 
+    def films(self, run: Any) -> Sequence[Any]:
+        """The films of the report of an opened run."""
+
     def check(self, dataset: Dataset) -> Iterable[Finding]:
         """The physics: conservation, drift, overlap."""
 
-    def predict(self, surrogate: Any, source: Path, target: Path, options: Any) -> None:
+    def predict(self, surrogate: Any, source: Path, target: Path, options: Any, config: Any) -> None:
         """A file in, a file out."""
 
 
-Work: TypeAlias = Callable[..., Any]
+@dataclass(frozen=True)
+class ShardOutcome:
+    """What an engine says of a shard that it has worked on."""
+
+    shard: Shard
+    ok: int = 0
+    rejected: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+
+
+class Work(Protocol):
+    """What is to be done with a shard; picklable, so that any engine can carry it to its workers."""
+
+    @property
+    def timeout(self) -> float | None:
+        """Seconds that one case may take."""
+
+    def __call__(self, shard: Shard, excluded: Mapping[int, str] | None = None) -> ShardOutcome:
+        """Simulate and store the shard; `excluded` cases are not tried but recorded as failed, with that reason."""
+
+    def probe(self, shard: Shard) -> None:
+        """Simulate without storing: does it come back at all?"""
 
 
 class Engine(Protocol):
     """Where shards run. The engine's word is never the truth: a shard is done when the store says so."""
 
-    def run(self, shards: Sequence[Shard], work: Work) -> Iterator[Any]: ...
+    def run(self, shards: Sequence[Shard], work: Work) -> Iterator[ShardOutcome]: ...
 
 
 def as_float64(array: Array) -> NDArray[np.float64]:

@@ -7,11 +7,18 @@ from types import MappingProxyType
 import numpy as np
 
 PURPOSES = MappingProxyType(
-    {"case": 0, "rotation": 1, "split": 2, "training": 3, "subsample": 4, "bootstrap": 5, "rollout": 6, "simulation": 10}
+    {
+        "case": 0,
+        "rotation": 1,
+        "split": 2,
+        "training": 3,
+        "subsample": 4,
+        "bootstrap": 5,
+        "rollout": 6,
+        "simulation": 10,
+    }
 )
-SPLITS = MappingProxyType(
-    {"training": 0, "validation": 1, "test": 2, "test_heldout": 3, "test_ood": 4, "test_long": 5}
-)
+SPLITS = MappingProxyType({"training": 0, "validation": 1, "test": 2, "test_heldout": 3, "test_ood": 4, "test_long": 5})
 
 
 def sequence(root: int, purpose: str, *numbers: int) -> np.random.SeedSequence:

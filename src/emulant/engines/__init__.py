@@ -1,1 +1,1 @@
-"""TODO-doc."""
+"""Where shards run: `local` processes, or any `concurrent.futures.Executor`."""

@@ -1,1 +1,12 @@
-"""TODO-doc."""
+"""Reporting: a run's scores, figures and films, summarised to a dictionary and rendered to one page.
+
+::
+
+    table.py     [report] of a study
+    boards.py    the metrics frame as contests: a split and where its forecasts start
+    summary.py   scores and facts -> the dictionary that is report.json
+    page.py      that dictionary -> report.html, self-contained
+    style.py     two themes, a look per model, figures written with the same bytes every time
+    figures.py   figures that any system can use
+    films.py     truth | forecast | error, moving
+"""

@@ -1,1 +1,1 @@
-"""TODO-doc."""
+"""Forecasts that learn nothing, or next to nothing: what every surrogate has to beat."""

@@ -1,0 +1,5 @@
+"""`python -m emulant`."""
+
+from emulant.cli import main
+
+raise SystemExit(main())

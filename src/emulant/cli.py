@@ -1,0 +1,507 @@
+"""The commands: parse, call a stage, print. No logic.
+
+Everything heavy is imported inside the commands, so that `emulant --help` is there at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import App, CycloptsError, Parameter
+
+from emulant import __version__
+from emulant.errors import EmulantError, UsageError
+from emulant.terminal import complain, progress, show, table
+
+if TYPE_CHECKING:
+    from emulant.dataset.seams import Engine
+    from emulant.run import Run
+    from emulant.stages import SplitSummary
+    from emulant.study import Study
+
+GOOD, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
+
+
+@Parameter(name="*", group="Everywhere")
+@dataclass(frozen=True)
+class Everywhere:
+    """Options of every command."""
+
+    json: Annotated[bool, Parameter(negative=(), show_default=False)] = False
+    "Print the result as one JSON object."
+    quiet: Annotated[bool, Parameter(negative=(), show_default=False)] = False
+    "Print errors only."
+    debug: Annotated[bool, Parameter(negative=(), show_default=False)] = False
+    "Show the traceback of an error."
+
+
+@Parameter(name="*", group="Engine")
+@dataclass(frozen=True)
+class Running:
+    """Options of the commands that simulate."""
+
+    workers: int | None = None
+    "Processes; by default one per core."
+    engine: Literal["local"] = "local"
+    "Where simulations run."
+    seed: int | None = None
+    "Replaces the study's seed."
+
+
+Overrides = Annotated[
+    tuple[str, ...],
+    Parameter(name="--set", negative=(), show_default=False, help="table.key=value of the study; may be repeated."),
+]
+Output = Annotated[Path, Parameter(name=["--output", "-o"])]
+Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
+Names = Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)]
+
+app = App(
+    name="emulant",
+    help="From a physical simulator to a surrogate that can be trusted: simulate, train, roll out, report.",
+    version=__version__,
+    help_format="plaintext",
+    help_epilogue="Begin with: emulant run swarm:smoke -o runs/first",
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; its exit code: 0 good, 1 something failed, 2 wrong usage, 130 interrupted."""
+    tokens = list(sys.argv[1:] if arguments is None else arguments)
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")  # two BLAS threads on busy cores can be ten times slower than one
+    try:
+        return _run(tokens)
+    except CycloptsError as error:
+        complain(f"{_sentence(error)}\nSee `emulant --help`, or `emulant COMMAND --help`.")
+        return WRONG_USAGE
+    except EmulantError as error:
+        if "--debug" in tokens:
+            raise
+        complain(str(error))
+        return error.exit_code
+    except KeyboardInterrupt:
+        complain("interrupted. Nothing that was finished is lost: the same command goes on from here.")
+        return INTERRUPTED
+    except BrokenPipeError:
+        with suppress(OSError):  # the reader of our output (head, less) has gone; that is no error of ours
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return GOOD
+
+
+def _run(tokens: list[str]) -> int:
+    command, bound, unused, _ = app.parse_known_args(tokens)
+    if command in _TAKE_OPTIONS:
+        bound.kwargs["options"] = tuple(unused)
+        code = command(*bound.args, **{**bound.kwargs, "options": tuple(unused)})
+    elif unused:
+        raise UsageError(f"`{unused[0]}` is not an option or argument of this command.", "See its --help.")
+    else:
+        code = command(*bound.args, **bound.kwargs)
+    return code if isinstance(code, int) else GOOD
+
+
+def _sentence(error: CycloptsError) -> str:
+    from io import StringIO
+
+    from rich.console import Console
+
+    text = StringIO()
+    Console(file=text, width=200, no_color=True).print(str(error))
+    return " ".join(text.getvalue().split())
+
+
+# -- studies ------------------------------------------------------------------------------------------------------
+
+
+@app.command
+def systems(*, everywhere: Everywhere = Everywhere()) -> int:
+    """What can be simulated, learned and written."""
+    from emulant import systems as installed
+    from emulant.study import presets
+
+    known = [installed.load(name) for name in installed.names()]
+    studies = list(presets())
+    value = {
+        system.name: {
+            "summary": system.summary,
+            "studies": [name for name in studies if name.split(":")[0] == system.name],
+            "surrogates": list(system.surrogates),
+            "baselines": list(system.baselines),
+            "oracles": list(system.oracles),
+            "exports": list(system.exports),
+        }
+        for system in known
+    }
+    lines = [
+        line
+        for name, facts in value.items()
+        for line in (
+            f"{name}: {facts['summary']}",
+            *(f"  {key:<11}{', '.join(facts[key])}" for key in facts if key != "summary" and facts[key]),
+        )
+    ]
+    show(value, lines, as_json=everywhere.json, quiet=everywhere.quiet)
+    return GOOD
+
+
+@app.command
+def new(study: str, path: Path | None = None, *, everywhere: Everywhere = Everywhere()) -> int:
+    """Write a commented study file, to be edited.
+
+    Args:
+        study: A built-in study: SYSTEM or SYSTEM:PRESET.
+        path: Where to; by default SYSTEM.toml here.
+    """
+    from emulant.dataset.atomic import write_text
+    from emulant.study import preset
+
+    text = preset(study).read_text(encoding="utf-8")
+    target = path or Path(f"{study.replace(':', '-')}.toml")
+    if target.is_dir():
+        target = target / f"{study.replace(':', '-')}.toml"
+    if target.exists():
+        raise UsageError(f"{target}: exists already.", "Name another file, or remove that one.")
+    write_text(target, text)
+    lines = [f"{target}: written. Next: emulant run {target} -o runs/{target.stem}"]
+    show({"study": str(target)}, lines, as_json=everywhere.json, quiet=everywhere.quiet)
+    return GOOD
+
+
+# -- stages -------------------------------------------------------------------------------------------------------
+
+
+@app.command
+def run(
+    study: str,
+    *,
+    output: Output,
+    set_: Overrides = (),
+    fresh: Flag = False,
+    retry_failed: Flag = False,
+    running: Running = Running(),
+    everywhere: Everywhere = Everywhere(),
+) -> int:
+    """Everything: simulate, train, evaluate, report. Goes on where it stopped.
+
+    Args:
+        study: A study file, or a built-in study: SYSTEM or SYSTEM:PRESET.
+        output: The run folder.
+        fresh: Throw away what the folder holds of another study.
+        retry_failed: Try failed cases again.
+    """
+    from emulant import stages
+
+    loaded, engine = _load(study, set_, running), _engine(running)
+    with progress(everywhere.quiet or everywhere.json) as listen:
+        opened = stages.run(loaded, output, engine=engine, fresh=fresh, retry_failed=retry_failed, listen=listen)
+    return _show_report(opened, everywhere)
+
+
+@app.command
+def generate(
+    study: str,
+    *,
+    output: Output,
+    set_: Overrides = (),
+    split: Names = (),
+    shards: str = "",
+    fresh: Flag = False,
+    retry_failed: Flag = False,
+    running: Running = Running(),
+    everywhere: Everywhere = Everywhere(),
+) -> int:
+    """Simulate what is missing of a study's data.
+
+    Args:
+        study: A study file, or a built-in study: SYSTEM or SYSTEM:PRESET.
+        output: The run folder.
+        split: Only this split. May be repeated.
+        shards: Only these shards of each split, such as 0-99.
+        fresh: Throw away what the folder holds of another study.
+        retry_failed: Try failed cases again.
+    """
+    from emulant import stages
+
+    loaded, engine, chosen = _load(study, set_, running), _engine(running), _range(shards)
+    with progress(everywhere.quiet or everywhere.json) as listen:
+        summaries = stages.generate(
+            loaded,
+            output,
+            splits=split or None,
+            shards=chosen,
+            engine=engine,
+            fresh=fresh,
+            retry_failed=retry_failed,
+            listen=listen,
+        )
+    return _show_data(summaries, everywhere)
+
+
+@app.command
+def train(
+    run: Path,
+    *,
+    surrogate: Names = (),
+    set_: Overrides = (),
+    study: str | None = None,
+    everywhere: Everywhere = Everywhere(),
+) -> int:
+    """Fit the surrogates of a run to its training data.
+
+    Args:
+        run: The run folder.
+        surrogate: Only this one. May be repeated.
+        study: The study of a tree that was made elsewhere.
+    """
+    from emulant import stages
+
+    opened = _open(run, set_, study, "surrogates")
+    with progress(everywhere.quiet or everywhere.json) as listen:
+        fitted = stages.train(opened, list(surrogate) or None, listen=listen)
+    lines = [f"{name}: {'fitted' if now else 'was up to date'}" for name, now in fitted.items()]
+    show(fitted, lines, as_json=everywhere.json, quiet=everywhere.quiet)
+    return GOOD
+
+
+@app.command
+def evaluate(
+    run: Path, *, set_: Overrides = (), study: str | None = None, everywhere: Everywhere = Everywhere()
+) -> int:
+    """Roll the surrogates out against the truth and score them beside baselines and oracles.
+
+    Args:
+        run: The run folder.
+        study: The study of a tree that was made elsewhere.
+    """
+    from emulant import stages
+
+    opened = _open(run, set_, study, "evaluation")
+    with progress(everywhere.quiet or everywhere.json) as listen:
+        stages.evaluate(opened, listen=listen)
+    value, lines = _scores(opened)
+    show(value, lines, as_json=everywhere.json, quiet=everywhere.quiet)
+    return GOOD
+
+
+@app.command
+def report(run: Path, *, set_: Overrides = (), study: str | None = None, everywhere: Everywhere = Everywhere()) -> int:
+    """Draw figures and films and write report.html.
+
+    Args:
+        run: The run folder.
+        study: The study of a tree that was made elsewhere.
+    """
+    from emulant import stages
+
+    opened = _open(run, set_, study, "report")
+    with progress(everywhere.quiet or everywhere.json) as listen:
+        stages.report(opened, listen=listen)
+    return _show_report(opened, everywhere)
+
+
+# -- looking ------------------------------------------------------------------------------------------------------
+
+
+@app.command
+def status(run: Path, *, study: str | None = None, everywhere: Everywhere = Everywhere()) -> int:
+    """What of a run is done, missing, failed or stale.
+
+    Args:
+        run: The run folder.
+        study: The study of a tree that was made elsewhere.
+    """
+    from emulant.status import lines, status
+
+    value = status(_open(run, (), study, ""))
+    show(value, lines(value), as_json=everywhere.json, quiet=everywhere.quiet)
+    return GOOD
+
+
+@app.command
+def validate(
+    path: Path, *, resimulate: int = 0, study: str | None = None, everywhere: Everywhere = Everywhere()
+) -> int:
+    """Check data: schema, hashes, missing and duplicate cases, leaks between splits, NaN, the physics.
+
+    Args:
+        path: A run, one split of a run, or a tree that was made elsewhere.
+        resimulate: Simulate so many cases of each split again and compare.
+        study: The study of a tree that was made elsewhere.
+    """
+    from emulant.validation import validate
+
+    verdict = validate(path, study=study, resimulate=resimulate)
+    show(verdict.as_json(), verdict.lines(), as_json=everywhere.json, quiet=everywhere.quiet)
+    return FAILED if verdict.findings else GOOD
+
+
+# -- using --------------------------------------------------------------------------------------------------------
+
+
+@app.command
+def predict(
+    run: Path,
+    input: Path,
+    *,
+    output: Output,
+    surrogate: str | None = None,
+    options: Annotated[tuple[str, ...], Parameter(parse=False)] = (),
+    everywhere: Everywhere = Everywhere(),
+) -> int:
+    """Use a trained surrogate on your own data. Further options depend on the system; a wrong one lists them.
+
+    Args:
+        run: The run folder.
+        input: What to start from.
+        output: The file to write.
+        surrogate: Which one; by default the first of the study.
+    """
+    from emulant.options import read_options
+    from emulant.use import predict
+
+    opened = _open(run, (), None, "")
+    predict(opened, input, output, surrogate, read_options(opened.study.system.PredictOptions, options))
+    show({"output": str(output)}, [f"{output}: written"], as_json=everywhere.json, quiet=everywhere.quiet)
+    return GOOD
+
+
+@app.command
+def export(
+    run: Path, *, format: str, output: Output, study: str | None = None, everywhere: Everywhere = Everywhere()
+) -> int:
+    """Write a run or its data in another format.
+
+    Args:
+        run: The run folder, or one split of it.
+        format: One of the formats of the system; `emulant systems` lists them.
+        output: The folder or file to write.
+        study: The study of a tree that was made elsewhere.
+    """
+    from emulant.use import export
+
+    written = export(run, format, output, study)
+    lines = [f"{output}: {len(written)} files written"]
+    value = {"output": str(output), "files": [str(path) for path in written]}
+    show(value, lines, as_json=everywhere.json, quiet=everywhere.quiet)
+    return GOOD
+
+
+@app.command
+def render(
+    run: Path,
+    *,
+    options: Annotated[tuple[str, ...], Parameter(parse=False)] = (),
+    everywhere: Everywhere = Everywhere(),
+) -> int:
+    """Draw films of forecasts. Further options depend on the system; a wrong one lists them.
+
+    Args:
+        run: The run folder.
+    """
+    from emulant.options import read_options
+    from emulant.use import render
+
+    opened = _open(run, (), None, "")
+    written = render(opened, read_options(opened.study.system.RenderOptions, options))
+    show(
+        [str(path) for path in written],
+        [str(path) for path in written],
+        as_json=everywhere.json,
+        quiet=everywhere.quiet,
+    )
+    return GOOD
+
+
+_TAKE_OPTIONS: tuple[Callable[..., int], ...] = (predict, render)
+
+
+# -- what the commands share ----------------------------------------------------------------------------------------
+
+
+def _load(study: str, overrides: Sequence[str], running: Running) -> Study:
+    from emulant import study as studies
+
+    return studies.load(study, overrides, running.seed)
+
+
+def _engine(running: Running) -> Engine:
+    from emulant.engines.local import Local
+    from emulant.stages import available_cores
+
+    if running.workers is not None and running.workers < 1:
+        raise UsageError(f"--workers {running.workers}: there must be at least one.")
+    return Local(running.workers or available_cores())
+
+
+def _range(text: str) -> range | None:
+    if not text:
+        return None
+    first, dash, last = text.partition("-")
+    if not first.isdecimal() or (dash and not last.isdecimal()) or int(last or first) < int(first):
+        raise UsageError(f"--shards {text}: is not a range such as 0-99.")
+    return range(int(first), int(last or first) + 1)
+
+
+def _open(path: Path, overrides: Sequence[str], study: str | None, stage: str) -> Run:
+    """Open a run for a stage; on a run, `--set` reaches that stage's tables only."""
+    from emulant.run import Run
+
+    opened = Run.open(path, study)
+    for override in overrides:
+        table_name = override.partition("=")[0].partition(".")[0].strip()
+        if table_name != stage:
+            raise UsageError(
+                f"--set {override}: this command, on a run, takes settings of [{stage}] only.",
+                "Settings of the data belong to `emulant run` and `emulant generate`.",
+            )
+    return opened.with_study(overrides) if overrides else opened
+
+
+def _scores(opened: Run) -> tuple[Any, list[str]]:
+    from emulant.use import leaderboard
+
+    head, rows = leaderboard(opened)
+    value = [dict(zip(head, row, strict=True)) for row in rows]
+    return value, table(head, [[_round(cell) for cell in row] for row in rows])
+
+
+def _round(cell: Any) -> Any:
+    return f"{cell:.4g}" if isinstance(cell, float) else cell
+
+
+def _show_report(opened: Run, everywhere: Everywhere) -> int:
+    from emulant.status import status
+
+    scores, lines = _scores(opened)
+    state = status(opened)
+    failed = sum(split.get("failed", 0) for split in state["splits"].values())
+    value = {**state, "scores": scores, "report": str(opened.folder.report_html)}
+    warning = [f"{failed} cases failed: see `emulant status {opened.folder.root}`"] if failed else []
+    show(
+        value,
+        [*lines, *warning, f"report: {opened.folder.report_html}"],
+        as_json=everywhere.json,
+        quiet=everywhere.quiet,
+    )
+    return FAILED if failed else GOOD
+
+
+def _show_data(summaries: dict[str, SplitSummary], everywhere: Everywhere) -> int:
+    from dataclasses import asdict
+
+    head = ("split", "cases", "ok", "rejected", "failed", "shards computed", "complete", "dataset_sha256")
+    rows = [
+        (s.split, s.cases, s.ok, s.rejected, s.failed, s.computed, "yes" if s.complete else "no", s.dataset_sha256[:12])
+        for s in summaries.values()
+    ]
+    failures = [f"{s.split} case {case}: {why}" for s in summaries.values() for case, why in s.reasons.items()]
+    value = {split: asdict(summary) for split, summary in summaries.items()}
+    show(value, [*table(head, rows), *failures], as_json=everywhere.json, quiet=everywhere.quiet)
+    return FAILED if failures else GOOD

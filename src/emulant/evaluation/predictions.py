@@ -1,0 +1,68 @@
+"""The predictions that are kept: one NPZ per case and start, from which every score follows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+
+from emulant.dataset.atomic import write_json, write_npz
+from emulant.dataset.npz import read_arrays
+from emulant.dataset.seams import Array, Fields
+from emulant.dataset.store import StoredFile
+from emulant.evaluation.forecasts import Forecasts, Start
+
+CARD = "predictions.json"
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What one model has put out, below `evaluation/predictions/NAME/`."""
+
+    folder: Path
+
+    def path(self, split: str, case: int, start: Start) -> Path:
+        """`test_000.npz`, from a warm start `test_000@1.npz`."""
+        return self.folder / f"{split}_{case:03d}{start.label}.npz"
+
+    def write(self, split: str, start: Start, forecasts: Forecasts, times: Array) -> list[Path]:
+        """Keep forecasts as they come: the target fields (H, ...), `times` (H,) and the number of context frames."""
+        written = []
+        for cases, fields in forecasts:
+            for row, case in enumerate(cases):
+                arrays: dict[str, Any] = {name: array[row] for name, array in fields.items()}
+                frames = len(next(iter(arrays.values())))
+                arrays |= {"times": times[start.index + 1 :][:frames], "context": start.index + 1}
+                written.append(write_npz(self.path(split, case, start), arrays))
+        return written
+
+    def read(
+        self, split: str, start: Start, targets: Sequence[str], cases: Sequence[int], batch_cases: int
+    ) -> Iterator[tuple[Sequence[int], Fields]]:
+        """The kept forecasts, at most `batch_cases` cases at a time.
+
+        Raises:
+            DataError: A file is missing or damaged.
+        """
+        for first in range(0, len(cases), batch_cases):
+            some = cases[first : first + batch_cases]
+            arrays = [read_arrays(self.path(split, case, start), targets) for case in some]
+            yield some, {name: np.stack([each[name] for each in arrays]) for name in targets}
+
+    def sign(self, key: str, files: Sequence[Path]) -> None:
+        """Say that these files are complete, and for what."""
+        stored = [StoredFile.of(path, self.folder).model_dump() for path in sorted(files)]
+        write_json(self.folder / CARD, {"key": key, "files": stored})
+
+    def are_for(self, key: str) -> bool:
+        """Whether complete, undamaged predictions for that key are there."""
+        try:
+            card = orjson.loads((self.folder / CARD).read_bytes())
+            files = [StoredFile.model_validate(file) for file in card["files"]]
+        except (FileNotFoundError, orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+            return False  # none, or torn by other hands: they are made again
+        return bool(card["key"] == key) and not any(file.fault(self.folder) for file in files)

@@ -1,0 +1,110 @@
+"""What the report says beside scores and pictures: the data, how they were made, and how to make them again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+import polars as pl
+
+from emulant.dataset.atomic import write_text
+from emulant.dataset.environment import environment
+from emulant.dataset.store import Manifest
+from emulant.journal import timings
+from emulant.reporting.figures import Picture
+from emulant.reporting.films import Film
+from emulant.reporting.page import render
+from emulant.reporting.summary import Facts, as_json, summarise
+from emulant.run import Run, read_json
+
+
+def write(run: Run, pictures: Sequence[Picture], films: Sequence[Film]) -> Path:
+    """Write `report.json` and, from it alone, `report.html`; the page."""
+    system = run.study.system
+    summary = summarise(run.metrics, system.metrics, system.headline, facts(run), pictures=pictures, films=films)
+    write_text(run.folder.report_json, as_json(summary))
+    return write_text(run.folder.report_html, render(summary, run.folder.root))
+
+
+def facts(run: Run) -> Facts:
+    """The facts of a run that is evaluated."""
+    system, evaluation = run.study.system, read_json(run.folder.evaluation_card, "`emulant evaluate` writes it.")
+    return Facts(
+        title=f"{system.name}: {run.folder.root.resolve().name}",
+        system=system.summary,
+        data={split: _data_card(run, split) for split in run.splits},
+        provenance=_provenance(run),
+        timings=timings(run.folder),
+        commands=_commands(run),
+        notes=[*getattr(system, "limits", ()), *evaluation["notes"]],
+        diverged=_diverged(run),
+        models={entrant.name: _purpose(entrant.learner.resolve()) for entrant in run.entrants()},
+    )
+
+
+def _data_card(run: Run, split: str) -> dict[str, Any]:
+    folder = run.folder.split(split)
+    manifest = Manifest.read(folder)
+    counts: dict[str, int] = {**manifest.cases} if manifest else {"ok": len(run.dataset(split))}
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return {
+        "cases": sum(counts.values()),
+        "ok": counts.get("ok", 0),
+        "rejected": counts.get("rejected", 0),
+        "failed": counts.get("failed", 0),
+        "bytes": size,
+        "dataset_sha256": run.dataset_sha256(split),
+    }
+
+
+def _provenance(run: Run) -> dict[str, Any]:
+    made_on = {}
+    for split in run.splits:
+        path = run.folder.split(split) / "environment.json"
+        if path.is_file():
+            made_on[split] = orjson.loads(path.read_bytes())
+    here = environment()
+    cards = {entrant.name: run.card(entrant.name) for entrant in run.entrants()}
+    return {
+        "study": run.study.to_toml(),
+        "seed": run.study.config.seed,
+        "versions": {"emulant": here["emulant"], "python": here["python"], **here["packages"]},
+        "platform": f"{here['platform']}, {here['cpu']}, {here['cores']} cores",
+        "simulated on": sorted({f"{each['platform']}, {each['cpu']}" for each in made_on.values()}),
+        "hashes": {
+            **{f"data {split}": run.dataset_sha256(split) for split in run.splits},
+            **{f"model {name}": card.key for name, card in cards.items() if card},
+        },
+    }
+
+
+def _commands(run: Run) -> list[str]:
+    return [
+        "emulant run study.toml -o again        # study.toml of this folder: the same data, to the bit",
+        "emulant validate again --resimulate 4",
+    ]
+
+
+def _diverged(run: Run) -> list[dict[str, Any]]:
+    """The rollouts that left every bound: model, split and start with the share of their cases."""
+    rows = run.metrics.filter(
+        (pl.col("metric") == "diverged")
+        & (pl.col("horizon") == "all")
+        & (pl.col("value") > 0)
+        & pl.col("group").str.starts_with("all")
+    )
+    return [
+        {
+            "model": row["model"],
+            "split": row["split"] + row["group"].removeprefix("all"),
+            "share": row["value"],
+            "n": row["n"],
+        }
+        for row in rows.iter_rows(named=True)
+    ]
+
+
+def _purpose(learner: type) -> str:
+    return (learner.__doc__ or "").strip().split("\n")[0]

@@ -1,0 +1,240 @@
+"""Everything that the report says, as one dictionary of JSON types: `report.json`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import orjson
+import polars as pl
+
+from emulant.dataset.seams import Metric
+from emulant.errors import DataError
+from emulant.reporting.boards import Board, Meaning, Score, boards, described
+from emulant.reporting.figures import Picture
+from emulant.reporting.films import Film
+from emulant.reporting.numbers import interval, number
+from emulant.reporting.verdict import Headline, beaten_by, title, tone, verdicts
+
+FORMAT = 1
+SPLITS = {
+    "test": "cases that no surrogate has seen",
+    "test_long": "forecasts far beyond the length of the training cases",
+    "test_ood": "cases from outside the training distribution",
+    "test_heldout": "parameters held out of the training cases",
+}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a report says beside the scores. Values are JSON types; empty tables are left out of the page."""
+
+    title: str
+    system: str = ""
+    """One line on the physics."""
+    data: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Per split: cases, ok, rejected, failed, bytes, dataset_sha256."""
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    """study (TOML text), seeds, versions, platform, hashes."""
+    timings: Mapping[str, float] = field(default_factory=dict)
+    """Seconds per stage."""
+    commands: Sequence[str] = ()
+    """What to type to get this run again."""
+    notes: Sequence[str] = ()
+    """Limits and remarks, one sentence each; names in backticks."""
+    diverged: Sequence[Mapping[str, Any]] = ()
+    """Rollouts that left every bound, a row each."""
+    models: Mapping[str, str] = field(default_factory=dict)
+    """One line on each model."""
+    time_unit: str = "s"
+
+
+def summarise(
+    metrics: pl.DataFrame,
+    meanings: Mapping[str, Metric],
+    headline: str,
+    facts: Facts,
+    *,
+    error: str | None = None,
+    pictures: Iterable[Picture] = (),
+    films: Iterable[Film] = (),
+) -> dict[str, Any]:
+    """The report as a dictionary that survives JSON unchanged.
+
+    Args:
+        metrics: Columns split, model, kind, metric, group, horizon, value, ci_low, ci_high, n.
+        meanings: The system's metrics; columns of the tables follow their order.
+        headline: The metric of the verdict.
+        facts: Everything that is not a score.
+        error: The metric shown beside the headline; by default the first for which lower is better.
+        pictures, films: What was drawn, in the order of the page.
+
+    Raises:
+        DataError: The frame lacks a column, or the headline is not described.
+    """
+    known = described(meanings)
+    if headline not in known:
+        raise DataError(f"The headline metric {headline!r} is not described.", f"Described: {', '.join(known)}.")
+    lower = [name for name in meanings if meanings[name].better == "lower"]
+    second = error or next(iter(lower), headline)
+    contests = boards(metrics)
+    top = Headline(headline, known[headline], facts.time_unit)
+    shown = [name for name in dict.fromkeys([headline, second]) if name in known]
+    summary = {
+        "format": FORMAT,
+        **asdict(facts),
+        "headline": headline,
+        "metrics": {name: asdict(meaning) for name, meaning in known.items()},
+        "verdicts": verdicts(contests, top),
+        "leaderboards": [leaderboard(board, known, top) for board in contests],
+        "groups": [
+            group_table(board, name, known[name], top) for board in contests if board.families for name in shown
+        ],
+        "lead_times": [lead_table(board, name, known[name], top) for board in contests for name in shown],
+        "pictures": [asdict(picture) for picture in pictures],
+        "films": [asdict(film) for film in films],
+    }
+    return dict(plain(summary))
+
+
+def leaderboard(board: Board, meanings: Mapping[str, Meaning], headline: Headline) -> dict[str, Any]:
+    """Models (rows, best first, oracles last) by metrics (columns, the headline and the skill first)."""
+    present = {key[1] for key in board.scores}
+    first = [headline.metric, "skill"]
+    columns = [name for name in dict.fromkeys([*first, *meanings]) if name in present and name in meanings]
+    best = board.best_baseline(headline.metric, headline.meaning)
+    return {
+        **_place(board, headline),
+        "cases": max((score.n for score in board.scores.values()), default=0),
+        "best_baseline": best[0] if best else None,
+        "columns": columns,
+        "rows": [
+            {
+                "model": model,
+                "kind": board.models[model],
+                **_mark(board, model, headline, best[0] if best else None),
+                "cells": {name: cell(board.score(model, name), meanings[name]) for name in columns},
+            }
+            for model in _order(board, headline)
+        ],
+    }
+
+
+def group_table(board: Board, metric: str, meaning: Meaning, headline: Headline) -> dict[str, Any]:
+    """Models by families, for one metric."""
+    best = {family: board.best_baseline(metric, meaning, family) for family in board.families}
+    by = Headline(metric, meaning, headline.time_unit)
+    return _table(board, metric, headline, board.families) | {
+        "rows": [
+            {
+                "model": model,
+                "kind": board.models[model],
+                "mark": "",
+                "cells": {
+                    family: cell(board.score(model, metric, family), meaning)
+                    | _family_mark(board, model, by, family, best[family])
+                    for family in board.families
+                },
+            }
+            for model in _order(board, headline)
+        ]
+    }
+
+
+def lead_table(board: Board, metric: str, meaning: Meaning, headline: Headline) -> dict[str, Any]:
+    """Models by lead times, for one metric; each value is over all frames up to that lead time."""
+    by = Headline(metric, meaning, headline.time_unit)
+    rows = [
+        {
+            "model": model,
+            "kind": board.models[model],
+            "mark": "",
+            "cells": {
+                horizon: cell(board.score(model, metric, "all", horizon), meaning)
+                | {"loses": _loses(board, model, by, horizon=horizon)}
+                for horizon in board.horizons
+            },
+        }
+        for model in _order(board, headline)
+    ]
+    return _table(board, metric, headline, board.horizons) | {"rows": rows}
+
+
+def cell(score: Score | None, meaning: Meaning) -> dict[str, Any]:
+    """One score as numbers and as text; what is not finite is null and has its word."""
+    if score is None:
+        return {"value": None, "low": None, "high": None, "n": 0, "text": "", "interval": "", "order": None}
+    order = meaning.best_first(score.value)
+    return {
+        "value": finite(score.value),
+        "low": finite(score.low),
+        "high": finite(score.high),
+        "n": score.n,
+        "text": number(score.value, meaning.perfect),
+        "interval": interval(score.low, score.high, meaning.perfect),
+        "order": finite(max(min(order, 1e300), -1e300)),
+    }
+
+
+def finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def plain(value: Any) -> Any:
+    """The same in JSON types only, by way of JSON itself."""
+    options = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
+    return orjson.loads(orjson.dumps(value, default=str, option=options))
+
+
+def as_json(summary: Mapping[str, Any]) -> str:
+    """The text of `report.json`."""
+    return orjson.dumps(summary, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
+
+
+def _order(board: Board, headline: Headline) -> list[str]:
+    contestants = [model for model, kind in board.models.items() if kind != "oracle"]
+    ranked = board.ranked(headline.metric, headline.meaning, contestants)
+    return [*ranked, *board.ranked(headline.metric, headline.meaning, board.of_kind("oracle"))]
+
+
+def _mark(board: Board, model: str, headline: Headline, best: str | None) -> dict[str, str]:
+    """The tone of a row and the words that go with it, so that nothing hangs on colour."""
+    match board.models[model]:
+        case "oracle":
+            return {"tone": "neutral", "mark": "uses the truth"}
+        case "baseline":
+            return {"tone": "neutral", "mark": "best baseline" if model == best else ""}
+        case _:
+            lost = beaten_by(board, model, headline)
+            its_tone = tone(board, model, headline)
+            words = {"good": "beats every baseline", "neutral": "ahead, but not clearly"}
+            return {"tone": its_tone, "mark": f"loses to `{lost[0]}`" if lost else words.get(its_tone, "")}
+
+
+def _family_mark(
+    board: Board, model: str, by: Headline, family: str, best: tuple[str, Score] | None
+) -> dict[str, bool]:
+    return {
+        "loses": _loses(board, model, by, family=family),
+        "best": best is not None and best[0] == model,
+    }
+
+
+def _loses(board: Board, model: str, by: Headline, family: str = "all", horizon: str = "all") -> bool:
+    return board.models[model] == "surrogate" and tone(board, model, by, family, horizon) == "bad"
+
+
+def _place(board: Board, headline: Headline) -> dict[str, Any]:
+    return {
+        "name": board.name,
+        "split": board.split,
+        "start": board.start,
+        "title": title(board, headline.time_unit),
+        "note": SPLITS.get(board.split, ""),
+    }
+
+
+def _table(board: Board, metric: str, headline: Headline, columns: Sequence[str]) -> dict[str, Any]:
+    return {**_place(board, headline), "metric": metric, "columns": list(columns)}

@@ -1,0 +1,374 @@
+"""The way through the house: generate -> train -> evaluate -> report. Read top to bottom, it is the program.
+
+Each stage is one function and one command. It runs again if and only if its key has changed, and can be run alone on a
+folder that holds the stage before.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from emulant import narrative
+from emulant.claim import claim
+from emulant.dataset.atomic import write_json
+from emulant.dataset.environment import environment
+from emulant.dataset.hashing import hash_value
+from emulant.dataset.seams import Engine, Shard
+from emulant.dataset.store import Store, StoredFile
+from emulant.dataset.work import GenerateShards
+from emulant.engines.local import Local
+from emulant.errors import DataError, SimulationError, UsageError
+from emulant.evaluation import cases as case_tables
+from emulant.evaluation import forecasts, scores
+from emulant.evaluation.predictions import Predictions
+from emulant.folder import RunFolder
+from emulant.journal import logged
+from emulant.reporting.figures import Picture, standard
+from emulant.run import CARD_VERSION, Entrant, Run
+from emulant.study import Study
+
+Listener = Callable[[str, int, int], None]
+"""Hears of progress: what is being done, how much of it is done, how much there is."""
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _silent(_what: str, _done: int, _total: int) -> None:
+    """The listener of those who do not want to hear."""
+
+
+def run(
+    study: Study,
+    folder: str | Path,
+    *,
+    engine: Engine | None = None,
+    fresh: bool = False,
+    retry_failed: bool = False,
+    listen: Listener = _silent,
+) -> Run:
+    """Everything: simulate, fit, score, report. Goes on where it stopped.
+
+    Raises:
+        EmulantError: What a stage could not do; what was finished before is kept.
+    """
+    generate(study, folder, engine=engine, fresh=fresh, retry_failed=retry_failed, listen=listen)
+    opened = Run(RunFolder(Path(folder)), study)
+    train(opened, listen=listen)
+    evaluate(opened, listen=listen)
+    report(opened, listen=listen)
+    return opened
+
+
+# -- generate -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SplitSummary:
+    """What a split holds, and how much of it this call has computed."""
+
+    split: str
+    shards: int
+    computed: int
+    ok: int
+    rejected: int
+    failed: int
+    complete: bool
+    dataset_sha256: str
+    reasons: Mapping[int, str]
+    """Failed case -> why."""
+
+    @property
+    def cases(self) -> int:
+        return self.ok + self.rejected + self.failed
+
+
+def generate(
+    study: Study,
+    folder: str | Path,
+    *,
+    splits: Iterable[str] | None = None,
+    shards: range | None = None,
+    engine: Engine | None = None,
+    fresh: bool = False,
+    retry_failed: bool = False,
+    listen: Listener = _silent,
+) -> dict[str, SplitSummary]:
+    """Simulate what is missing of the study's data.
+
+    Args:
+        splits: Only these; None: all of the study.
+        shards: Only shards with these indices in each split.
+        engine: Where shards run; None: processes of this machine, one per core.
+        fresh: Throw away what the folder holds of another study.
+        retry_failed: Try failed cases again.
+
+    Raises:
+        UsageError: The folder holds other data, or a split is not one of the study's.
+        SimulationError: More cases failed than `dataset.allowed_failures`; the others are done.
+        EmulantError: A file cannot be written, or the engine gave up.
+    """
+    run_folder = RunFolder(Path(folder))
+    wanted = _wanted_splits(study, splits)
+    claim(run_folder, study, fresh)
+    engine = engine or Local(available_cores())
+    summaries = {}
+    for split in wanted:
+        with logged(run_folder, f"generate {split}"):
+            summaries[split] = _generate_split(study, run_folder, split, shards, engine, retry_failed, listen)
+    _judge(study, summaries)
+    return summaries
+
+
+def _wanted_splits(study: Study, splits: Iterable[str] | None) -> tuple[str, ...]:
+    known = tuple(study.system.splits(study.config))
+    wanted = known if splits is None else tuple(splits)
+    for split in wanted:
+        if split not in known:
+            raise UsageError(f"the study has no split `{split}`.", f"It has {', '.join(known)}.")
+    return wanted
+
+
+def _generate_split(
+    study: Study,
+    run_folder: RunFolder,
+    split: str,
+    chosen: range | None,
+    engine: Engine,
+    retry_failed: bool,
+    listen: Listener,
+) -> SplitSummary:
+    system, key, store = study.system, study.data_key, Store(run_folder.split(split))
+    shards = [shard for pass_ in system.passes for shard in system.shards(study.config, pass_, split)]
+    store.begin()
+    worked_on = shards if chosen is None else [shards[index] for index in chosen if index < len(shards)]
+    todo = [shard for shard in worked_on if not store.is_done(shard, key, retry_failed=retry_failed)]
+    done, cases = sum(len(shard.cases) for shard in worked_on if shard not in todo), _count(worked_on)
+    listen(f"simulate {split}", done, cases)
+    for outcome in engine.run(todo, GenerateShards(system, study.config, store.folder, key)):
+        done += len(outcome.shard.cases)
+        listen(f"simulate {split}", done, cases)
+    return _summarise(study, store, split, shards, len(todo))
+
+
+def _count(shards: Sequence[Shard]) -> int:
+    return sum(len(shard.cases) for shard in shards)
+
+
+def _summarise(study: Study, store: Store, split: str, shards: Sequence[Shard], computed: int) -> SplitSummary:
+    sidecars = [sidecar for shard in shards if (sidecar := store.sidecar(shard.id)) is not None]
+    fields = dict(getattr(study.system, "fields", {}))
+    digest = store.write_manifest(study.system.name, split, study.data_key, fields, shards)
+    write_json(store.folder / "environment.json", environment())
+    return SplitSummary(
+        split,
+        shards=len(shards),
+        computed=computed,
+        ok=sum(sidecar.count("ok") for sidecar in sidecars),
+        rejected=sum(sidecar.count("rejected") for sidecar in sidecars),
+        failed=sum(sidecar.count("failed") for sidecar in sidecars),
+        complete=len(sidecars) == len(shards),
+        dataset_sha256=digest,
+        reasons={case.case: case.reason for s in sidecars for case in s.cases if case.status == "failed"},
+    )
+
+
+def _judge(study: Study, summaries: Mapping[str, SplitSummary]) -> None:
+    allowed = study.config.dataset.allowed_failures
+    for summary in summaries.values():
+        if summary.failed > allowed * summary.cases:
+            case, reason = next(iter(summary.reasons.items()))
+            raise SimulationError(
+                f"{summary.split}: {summary.failed} of {summary.cases} cases failed, more than the share of "
+                f"{allowed:g} that dataset.allowed_failures allows; case {case}: {reason}.",
+                "All others are done; `--retry-failed` tries the failed ones again.",
+            )
+
+
+# -- train --------------------------------------------------------------------------------------------------------
+
+
+def train(run: Run, names: Sequence[str] | None = None, *, listen: Listener = _silent) -> dict[str, bool]:
+    """Fit what the study asks for and the data have changed for.
+
+    Args:
+        names: Only these; None: every surrogate, baseline and oracle.
+
+    Returns:
+        Name -> whether it was fitted now (False: it was up to date).
+
+    Raises:
+        DataError: The training data are not there, or not complete.
+        SurrogateError: A surrogate cannot be fitted to them.
+    """
+    entrants = [run.entrant(name) for name in names] if names is not None else list(run.entrants())
+    _require_data(run, "training")
+    fitted = {}
+    for index, entrant in enumerate(entrants):
+        listen("train", index, len(entrants))
+        fitted[entrant.name] = not run.is_fitted(entrant)
+        if fitted[entrant.name]:
+            with logged(run.folder, f"train {entrant.name}"):
+                _fit(run, entrant)
+    listen("train", len(entrants), len(entrants))
+    return fitted
+
+
+def _require_data(run: Run, split: str) -> None:
+    if split not in run.splits:
+        raise DataError(f"{run.folder.split(split)}: is missing.", "`emulant generate` makes it.")
+    if not run.is_complete(split):
+        raise DataError(f"{run.folder.split(split)}: is not complete.", "`emulant generate` makes what is missing.")
+
+
+def _fit(run: Run, entrant: Entrant) -> None:
+    model = entrant.build()
+    validation = run.dataset("validation") if "validation" in run.splits else None
+    model.fit(run.dataset("training"), validation)
+    card = run.folder.model_card(entrant.name)
+    card.unlink(missing_ok=True)
+    written = model.save(run.weights(entrant))
+    files = [StoredFile.of(path, run.folder.models).model_dump() for path in sorted(written)]
+    splits = [name for name in ("training", "validation") if name in run.splits]
+    write_json(
+        card,
+        {
+            "schema_version": CARD_VERSION,
+            "name": entrant.name,
+            "kind": entrant.kind,
+            "config": entrant.config.model_dump(mode="json"),
+            "key": run.model_key(entrant),
+            "data": {name: run.dataset_sha256(name) for name in splits},
+            "files": files,
+            "emulant": environment()["emulant"],
+        },
+    )
+
+
+# -- evaluate -----------------------------------------------------------------------------------------------------
+
+
+def evaluate(run: Run, *, listen: Listener = _silent) -> dict[str, Any]:
+    """Roll every model out against the truth of every test split and score it.
+
+    Predictions are kept and every score follows from them; those whose model and data have not changed are not made
+    again. Baselines and oracles are fitted here if they are not yet.
+
+    Returns:
+        What `evaluation/evaluation.json` holds: which baseline is the best where, notes, units and meanings.
+
+    Raises:
+        DataError: Test data are missing or damaged.
+        SurrogateError: A surrogate of the study is not trained, or puts out what is no forecast.
+    """
+    for split in run.test_splits or ("test",):
+        _require_data(run, split)
+    train(run, [entrant.name for entrant in run.entrants() if entrant.kind != "surrogate"])
+    entrants, found, notes = list(run.entrants()), list[scores.CaseScores](), dict[str, None]()
+    for index, entrant in enumerate(entrants):
+        listen("evaluate", index, len(entrants))
+        with logged(run.folder, f"evaluate {entrant.name}"):
+            found += _predict_and_score(run, entrant, notes)
+    listen("evaluate", len(entrants), len(entrants))
+    return _tabulate(run, found, notes)
+
+
+def _predict_and_score(run: Run, entrant: Entrant, notes: dict[str, None]) -> list[scores.CaseScores]:
+    """The scores of one model on all test splits, from its kept predictions; these are made if they are not there."""
+    table, metrics = run.study.evaluation, run.study.system.metrics
+    kept = Predictions(run.folder.predictions(entrant.name))
+    tests = [(run.dataset(split), _starts(run, split, notes)) for split in run.test_splits]
+    key = _prediction_key(run, entrant)
+    if not kept.are_for(key):
+        model, written = run.model(entrant.name), list[Path]()
+        for dataset, starts in tests:
+            times = forecasts.frame_times(dataset)
+            for start in starts:
+                made = forecasts.forecast(model, dataset, start, name=entrant.name, batch_cases=table.batch_cases)
+                written += kept.write(dataset.split, start, made, times)
+        kept.sign(key, written)
+    found = []
+    for dataset, starts in tests:
+        cases = dataset.cases["case"].to_list()
+        for start in starts:
+            pieces = kept.read(dataset.split, start, dataset.targets, cases, table.batch_cases)
+            found.append(scores.score(pieces, dataset, start, metrics, model=entrant.name, kind=entrant.kind))
+    return found
+
+
+def _starts(run: Run, split: str, notes: dict[str, None]) -> tuple[forecasts.Start, ...]:
+    times = forecasts.frame_times(run.dataset(split))
+    starts, said = forecasts.starts(times, run.study.context_frames, run.study.evaluation.warm_starts)
+    notes.update(dict.fromkeys(f"{split}: {note}" for note in said))
+    return starts
+
+
+def _prediction_key(run: Run, entrant: Entrant) -> str:
+    """Hash of all that decides the predictions: the weights, the test data, and from where forecasts start."""
+    card = run.card(entrant.name)
+    weights = [file.sha256 for file in card.files] if card else _hashes(run.weights(entrant))
+    tests = {split: run.dataset_sha256(split) for split in run.test_splits}
+    return hash_value([weights, tests, run.study.context_frames, list(run.study.evaluation.warm_starts)])
+
+
+def _hashes(folder: Path) -> list[str]:
+    return [StoredFile.of(path, folder).sha256 for path in sorted(folder.glob("*.npz"))]
+
+
+def _tabulate(run: Run, found: Sequence[scores.CaseScores], notes: dict[str, None]) -> dict[str, Any]:
+    system, table = run.study.system, run.study.evaluation
+    cases = {split: run.dataset(split).cases for split in run.test_splits}
+    headline = system.metrics[system.headline]
+    result = scores.tabulate(found, cases, system.headline, headline, table, seed=run.study.config.seed)
+    scores.write(result.frame, run.folder.metrics)
+    case_tables.write(case_tables.tabulate(found, cases), run.folder.case_scores)
+    card = {
+        "context_frames": run.study.context_frames,
+        "best_baselines": result.best.to_dicts(),
+        "notes": [*notes, *result.notes],
+        "metrics": {
+            name: {key: value for key, value in asdict(metric).items() if key != "score"}
+            for name, metric in system.metrics.items()
+        },
+    }
+    write_json(run.folder.evaluation_card, card)
+    return card
+
+
+# -- report -------------------------------------------------------------------------------------------------------
+
+
+def report(run: Run, *, listen: Listener = _silent) -> Path:
+    """Draw the figures and films and write `report.json` and `report.html`.
+
+    Returns:
+        The page.
+
+    Raises:
+        DataError: The run is not evaluated, or what it holds is damaged.
+        UsageError: Films are asked for in a format whose extra is not installed.
+    """
+    with logged(run.folder, "report"):
+        pictures = figures(run, listen)
+    with logged(run.folder, "films"):
+        films = run.study.system.films(run) if run.study.report.films else ()
+    listen("report", 1, 1)
+    return narrative.write(run, pictures, films)
+
+
+def figures(run: Run, listen: Listener = _silent) -> list[Picture]:
+    """Draw the figures that every report has and those of the system, below `figures/`."""
+    system = run.study.system
+    drawn = standard(run.metrics, system.metrics, system.headline, run.folder.root)
+    for index, (name, draw) in enumerate(system.figures.items()):
+        listen("report", index, len(system.figures) + 1)
+        drawing = draw(run)
+        if drawing is not None:
+            drawn.append(drawing.save(run.folder.root, name))
+    return drawn

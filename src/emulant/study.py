@@ -1,0 +1,327 @@
+"""The study file: one TOML document, composed of the tables that the rooms own.
+
+Every fault is found in one go and told with its key, what is allowed and the nearest right name.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, get_args
+
+import orjson
+import tomli_w
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from emulant import systems
+from emulant.dataset.hashing import hash_value
+from emulant.dataset.seams import Learner, System
+from emulant.dataset.tables import DataConfig, Table
+from emulant.errors import Fault, StudyError, UsageError
+from emulant.evaluation.table import EvaluationTable
+from emulant.reporting.table import ReportTable
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A surrogate that the study asks for: what learns, and its settings."""
+
+    learner: Learner
+    config: Table
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study without faults."""
+
+    source: str
+    system: System
+    config: DataConfig
+    evaluation: EvaluationTable
+    report: ReportTable
+    surrogates: Mapping[str, Choice]
+
+    @property
+    def data_key(self) -> str:
+        """Hash of everything that decides the bytes of a case; the number of cases is no part of it."""
+        return hash_value(data_tables(self.document()) | {"system version": self.system.version})
+
+    @property
+    def context_frames(self) -> int:
+        """Frames that every forecast starts from: what the study says, else the longest lag among the surrogates."""
+        lags = [int(getattr(choice.config, "lag", 1)) for choice in self.surrogates.values()]
+        return self.evaluation.context_frames or max(lags, default=1)
+
+    def document(self) -> Document:
+        """The study with every default filled in, as plain TOML types."""
+        tables = _plain(self.config)
+        tables["surrogates"] = {name: _plain(choice.config) for name, choice in self.surrogates.items()}
+        return {**tables, "evaluation": _plain(self.evaluation), "report": _plain(self.report)}
+
+    def to_toml(self) -> str:
+        return tomli_w.dumps(self.document())
+
+
+def _plain(table: BaseModel) -> Document:
+    plain: Document = table.model_dump(mode="json", exclude_none=True)
+    return plain
+
+
+def data_tables(document: Document) -> Document:
+    """What of a study decides the bytes of a case (sizes of splits and limits of patience do not)."""
+    kept = {
+        key: value for key, value in document.items() if key not in ("surrogates", "evaluation", "report", "splits")
+    }
+    dataset = {k: v for k, v in document.get("dataset", {}).items() if k not in ("timeout", "allowed_failures")}
+    return {**kept, "dataset": dataset}
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """The dotted keys whose values differ."""
+    for key in sorted(old.keys() | new.keys()):
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            yield from differences(before, after, f"{prefix}{key}.")
+        elif before != after:
+            yield f"{prefix}{key}"
+
+
+# -- presets ------------------------------------------------------------------------------------------------------
+
+
+def presets() -> dict[str, Path]:
+    """The built-in studies by name: `swarm`, `swarm:smoke`, ..."""
+    found = {}
+    for name in systems.names():
+        folder = getattr(systems.load(name), "studies", None)
+        for path in sorted(folder.glob("*.toml")) if folder else ():
+            found[path.stem.replace("-", ":", 1)] = path
+    return found
+
+
+def preset(name: str) -> Path:
+    """The file of a built-in study.
+
+    Raises:
+        UsageError: There is none of that name.
+    """
+    known = presets()
+    if name not in known:
+        near = get_close_matches(name, known, n=1)
+        mend = f"Did you mean `{near[0]}`?" if near else ""
+        raise UsageError(
+            f"there is no study `{name}`: neither a file nor one of the built-in {', '.join(known)}.", mend
+        )
+    return known[name]
+
+
+# -- loading --------------------------------------------------------------------------------------------------------
+
+
+def load(
+    source: str | Path, overrides: Sequence[str] = (), seed: int | None = None, system: System | None = None
+) -> Study:
+    """Read a study and check all of it.
+
+    Args:
+        source: A TOML file, or the name of a built-in study (`swarm`, `swarm:smoke`).
+        overrides: `table.key=value` each; the value is read as TOML, and what is not valid TOML is a string.
+        seed: Replaces the study's seed.
+        system: The system itself, for one that is not installed; otherwise `system.name` says which.
+
+    Raises:
+        StudyError: All faults of the study.
+        UsageError: There is no such study, or an override is not of the form `key=value`.
+    """
+    path = Path(source)
+    if not path.is_file():
+        path = preset(str(source))
+    document = parse(path, str(source))
+    for override in overrides:
+        _override(document, override)
+    if seed is not None:
+        document["seed"] = seed
+    return from_document(document, str(source), system)
+
+
+def parse(path: Path, source: str) -> Document:
+    """The TOML document of a file, unchecked."""
+    try:
+        return tomllib.loads(path.read_text())
+    except tomllib.TOMLDecodeError as error:
+        raise StudyError(source, [Fault("TOML", str(error))]) from None
+    except UnicodeDecodeError:
+        raise StudyError(source, [Fault("TOML", "is not UTF-8 text")]) from None
+
+
+def _override(document: Document, override: str) -> None:
+    key, equals, text = override.partition("=")
+    parts = [part.strip() for part in key.split(".")]
+    if not equals or not all(parts):
+        raise UsageError(f"--set {override}: is not of the form table.key=value.")
+    table = document
+    for part in parts[:-1]:
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            raise UsageError(f"--set {override}: `{part}` is a value, not a table.")
+    try:
+        table[parts[-1]] = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        table[parts[-1]] = text.strip()
+
+
+def from_document(document: Document, source: str, system: System | None = None) -> Study:
+    """Check a parsed study.
+
+    Raises:
+        StudyError: All its faults.
+    """
+    system = system or _system(document, source)
+    evaluation_table = getattr(system, "Evaluation", EvaluationTable)
+    own = {"surrogates", "evaluation", "report"}
+    data = {key: value for key, value in document.items() if key not in own}
+    faults: list[Fault] = []
+    config = _check(system.Config, data, "", faults, extra_names=own)
+    evaluation = _check(evaluation_table, document.get("evaluation", {}), "evaluation", faults)
+    report = _check(ReportTable, document.get("report", {}), "report", faults)
+    surrogates = _surrogates(system, document.get("surrogates", {}), faults)
+    if faults:
+        raise StudyError(source, faults)
+    study = Study(source, system, config, evaluation, report, surrogates)
+    _check_context(study)
+    return study
+
+
+def _system(document: Document, source: str) -> System:
+    table = document.get("system")
+    name = table.get("name") if isinstance(table, dict) else None
+    if not isinstance(name, str):
+        fault = Fault("system.name", "is missing", f"one of {', '.join(systems.names())}")
+        raise StudyError(source, [fault])
+    if name not in systems.names():
+        raise StudyError(
+            source, [Fault("system.name", f"there is no system {name!r}", _nearest(name, systems.names()))]
+        )
+    return systems.load(name)
+
+
+def _surrogates(system: System, tables: Any, faults: list[Fault]) -> dict[str, Choice]:
+    if not isinstance(tables, dict):
+        faults.append(Fault("surrogates", "must be a table of tables, [surrogates.NAME]"))
+        return {}
+    chosen = {}
+    for name, table in tables.items():
+        if not isinstance(table, dict):
+            faults.append(Fault(f"surrogates.{name}", f"must be a table, [surrogates.{name}]"))
+            continue
+        settings = dict(table)
+        kind, enabled = settings.pop("kind", name), settings.pop("enabled", True)
+        if kind not in system.surrogates:
+            what = f"the system `{system.name}` has no surrogate {kind!r}"
+            faults.append(Fault(f"surrogates.{name}", what, _nearest(str(kind), tuple(system.surrogates))))
+        elif not isinstance(enabled, bool):
+            faults.append(Fault(f"surrogates.{name}.enabled", f"must be true or false, is {enabled!r}"))
+        else:
+            learner = system.surrogates[kind]
+            config = _check(learner.config, settings, f"surrogates.{name}", faults, extra_names={"kind", "enabled"})
+            if enabled:
+                chosen[name] = Choice(learner, config)
+    return chosen
+
+
+def _check_context(study: Study) -> None:
+    """A surrogate that looks further back than the context reaches would see frames that nobody gave it."""
+    faults = [
+        Fault(
+            f"surrogates.{name}.lag",
+            f"is {choice.config.lag}, but evaluation.context_frames gives {study.context_frames}",  # type: ignore[attr-defined]
+            "leave evaluation.context_frames out, or raise it",
+        )
+        for name, choice in study.surrogates.items()
+        if getattr(choice.config, "lag", 0) > study.context_frames
+    ]
+    if faults:
+        raise StudyError(study.source, faults)
+
+
+# -- faults -------------------------------------------------------------------------------------------------------
+
+
+def _check(
+    model: type[BaseModel], values: Any, prefix: str, faults: list[Fault], extra_names: set[str] | None = None
+) -> Any:
+    """`model` filled from `values`; on faults they are appended to `faults` and the result is None."""
+    try:
+        return model.model_validate_json(
+            orjson.dumps(values, option=orjson.OPT_PASSTHROUGH_DATETIME, default=str), strict=True
+        )
+    except ValidationError as error:
+        for details in error.errors():
+            faults.append(_fault(model, details, prefix, extra_names or set()))
+        return None
+
+
+_PHRASES = {
+    "missing": "is missing",
+    "greater_than": "must be > {gt}, is {input}",
+    "greater_than_equal": "must be >= {ge}, is {input}",
+    "less_than": "must be < {lt}, is {input}",
+    "less_than_equal": "must be <= {le}, is {input}",
+    "int_type": "must be a whole number, is {input}",
+    "int_from_float": "must be a whole number, is {input}",
+    "float_type": "must be a number, is {input}",
+    "finite_number": "must be a finite number",
+    "string_type": "must be a text, is {input}",
+    "bool_type": "must be true or false, is {input}",
+    "tuple_type": "must be a list, is {input}",
+    "model_type": "must be a table, is {input}",
+    "model_attributes_type": "must be a table, is {input}",
+    "literal_error": "must be {expected}, is {input}",
+}
+
+
+def _fault(model: type[BaseModel], details: ErrorDetails, prefix: str, extra_names: set[str]) -> Fault:
+    location = [str(part) for part in details["loc"]]
+    key = ".".join([prefix, *location]).strip(".")
+    if details["type"] == "extra_forbidden":
+        siblings = _names_at(model, location[:-1]) | (extra_names if len(location) == 1 else set())
+        return Fault(key, "is not a key", _nearest(location[-1], sorted(siblings), f"{'.'.join(key.split('.')[:-1])}."))
+    if details["type"] == "value_error":
+        return Fault(key or "study", str(details["ctx"]["error"]))
+    shown = json.dumps(details["input"], default=str)
+    phrase = _PHRASES.get(details["type"])
+    if phrase is None:
+        return Fault(key, f"{details['msg']}, is {shown}")
+    return Fault(key, phrase.format(**{**details.get("ctx", {}), "input": shown}))
+
+
+def _names_at(model: type[BaseModel], location: Sequence[str]) -> set[str]:
+    """The keys that the table at `location` below `model` may have."""
+    for part in location:
+        info = model.model_fields.get(part)
+        tables = _tables(info.annotation) if info else []
+        if not tables:
+            return set()
+        model = tables[0]
+    return set(model.model_fields)
+
+
+def _tables(annotation: Any) -> list[type[BaseModel]]:
+    """The tables that an annotation such as `Forces | None` names."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [table for argument in get_args(annotation) for table in _tables(argument)]
+
+
+def _nearest(name: str, known: Sequence[str], prefix: str = "") -> str:
+    near = get_close_matches(name, known, n=1, cutoff=0.5)
+    if near:
+        return f"did you mean {prefix.lstrip('.')}{near[0]}?"
+    return f"allowed: {', '.join(known)}" if known else ""

@@ -1,0 +1,87 @@
+"""Defaults for a system: what it need not write itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from emulant.dataset import npz
+from emulant.dataset.seams import CaseResult, Dataset, Field, Finding, Learner, Metric, Product, Shard
+from emulant.dataset.tables import DataConfig, Table
+from emulant.errors import UsageError
+from emulant.evaluation.metrics import field_metrics
+from emulant.reporting.films import Film
+
+PERSISTENCE = Learner(Table, "emulant.surrogates.baselines.persistence:Persistence")
+CLIMATOLOGY = Learner(Table, "emulant.surrogates.baselines.climatology:Climatology")
+
+
+class BaseSystem:
+    """A system of one pass whose cases are arrays of one shape each, stored as one NPZ per shard.
+
+    A subclass gives `name`, `summary`, `Config`, `fields`, `targets` and `simulate_case`; the rest has a default.
+    """
+
+    name: str
+    summary: str
+    version: int = 1
+    """Raise it when the same study would give other bytes: old data are then known to be of another physics."""
+    Config: type[DataConfig] = DataConfig
+    fields: Mapping[str, Field] = {}
+    targets: Sequence[str] = ()
+    PredictOptions: type[Table] = Table
+    RenderOptions: type[Table] = Table
+    passes: Sequence[str] = ("cases",)
+    surrogates: Mapping[str, Learner] = {}
+    baselines: Mapping[str, Learner] = {"persistence": PERSISTENCE, "climatology": CLIMATOLOGY}
+    oracles: Mapping[str, Learner] = {}
+    figures: Mapping[str, Any] = {}
+    renders: Mapping[str, Any] = {}
+    exports: Mapping[str, Any] = {}
+    headline: str = "r2"
+    studies: ClassVar[Path | None] = None
+    """The folder of its presets: NAME.toml is the plain study, NAME-PRESET.toml the others."""
+
+    @property
+    def metrics(self) -> Mapping[str, Metric]:
+        return field_metrics(self.targets[0])
+
+    def splits(self, config: Any) -> Mapping[str, int]:
+        return {name: count for name, count in config.splits.model_dump().items() if count}
+
+    def shards(self, config: Any, pass_: str, split: str) -> Sequence[Shard]:
+        """Ranges of `dataset.shard_cases` cases."""
+        count, size = self.splits(config)[split], config.dataset.shard_cases
+        starts = range(0, count, size)
+        return [
+            Shard(f"{index:05d}", split, tuple(range(start, min(start + size, count))), pass_)
+            for index, start in enumerate(starts)
+        ]
+
+    def simulate(self, shard: Shard, config: Any) -> Product:
+        return [self.simulate_case(shard.split, case, config) for case in shard.cases]
+
+    def simulate_case(self, split: str, case: int, config: Any) -> CaseResult:
+        """One case; pure in (split, case, config). Random numbers come from `seeds.case_stream`."""
+        raise NotImplementedError(f"{type(self).__name__} needs simulate_case or simulate")
+
+    def write(self, shard: Shard, product: Product, folder: Path) -> list[Path]:
+        return npz.write_shard(shard, product, folder)
+
+    def open(self, folder: Path, config: Any | None = None) -> Dataset:
+        return npz.open_split(folder, self.fields, self.targets, self.geometry(config))
+
+    def geometry(self, config: Any) -> Mapping[str, Any]:
+        """Constants that a surrogate may use; `step` (time between frames) at the least."""
+        return {"step": 1.0}
+
+    def films(self, run: Any) -> Sequence[Film]:
+        """The films of the report; `run` is an opened run."""
+        return ()
+
+    def check(self, dataset: Dataset) -> Iterable[Finding]:
+        return ()
+
+    def predict(self, surrogate: Any, source: Path, target: Path, options: Any, config: Any) -> None:
+        raise UsageError(f"the system `{self.name}` has no `predict` for files of the user.")

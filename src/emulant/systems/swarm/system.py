@@ -1,0 +1,130 @@
+"""The swarm as the rest of the program sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from emulant.dataset.seams import CaseResult, Dataset, Field, Finding, Learner, Metric, Product, Shard
+from emulant.dataset.seeds import PURPOSES, SPLITS, case_stream
+from emulant.dataset.tables import Table
+from emulant.evaluation.metrics import field_metrics
+from emulant.reporting.films import Film
+from emulant.systems.base import CLIMATOLOGY, PERSISTENCE, BaseSystem
+from emulant.systems.swarm import checks, density, exports, figures, files, films, order, vicsek
+from emulant.systems.swarm.config import SwarmConfig
+from emulant.systems.swarm.initial import family
+from emulant.systems.swarm.pod_mvar import PodMvarTable
+from emulant.systems.swarm.predict import PredictOptions, predict
+from emulant.systems.swarm.spectral import SpectralTable
+
+
+class Swarm(BaseSystem):
+    """Vicsek particles -> density fields -> forecasts."""
+
+    name = "swarm"
+    summary = "Self-propelled particles (Vicsek) and the forecast of their density."
+    Config = SwarmConfig
+    fields: Mapping[str, Field] = files.FIELDS
+    targets = ("rho",)
+    studies = Path(__file__).parent / "studies"
+    PredictOptions = PredictOptions
+    RenderOptions = films.RenderOptions
+    surrogates: Mapping[str, Learner] = {
+        "pod_mvar": Learner(PodMvarTable, "emulant.systems.swarm.pod_mvar:PodMvar", weights=""),
+        "spectral": Learner(SpectralTable, "emulant.systems.swarm.spectral:Spectral"),
+    }
+    baselines: Mapping[str, Learner] = {
+        "persistence": PERSISTENCE,
+        "climatology": CLIMATOLOGY,
+        "drift": Learner(Table, "emulant.systems.swarm.drift:Drift"),
+    }
+    oracles: Mapping[str, Learner] = {
+        "pod_ceiling": Learner(PodMvarTable, "emulant.surrogates.pod_ceiling:PodCeiling", follows="pod_mvar"),
+    }
+    figures: Mapping[str, Any] = figures.FIGURES
+    renders: Mapping[str, Any] = {"films": films.render}
+    exports: Mapping[str, Any] = exports.EXPORTS
+    limits: Sequence[str] = (
+        "The density is a kernel estimate: features narrower than the bandwidth are not there to be forecast.",
+        "`spectral` is linear in the Fourier modes of density and flux; it cannot make new structure.",
+    )
+
+    @property
+    def metrics(self) -> Mapping[str, Metric]:
+        return field_metrics("rho", unit="particles per area")
+
+    def simulate_case(self, split: str, case: int, config: SwarmConfig) -> CaseResult:
+        """Trajectory, density and order parameters of one case, with the record that becomes metadata.json."""
+        system, rng = config.system, case_stream(config.seed, split, case)
+        duration = system.long_T if split == "test_long" else system.T
+        trajectory = vicsek.simulate(system, family(case), rng, duration=duration)
+        x_edges, y_edges, extent = density.grid(config.density, system.box)
+        arrays = {
+            "positions": trajectory.positions,
+            "headings": trajectory.headings,
+            "times": trajectory.times,
+            "rho": density.density(trajectory.positions, config.density, system.box),
+            "x_edges": x_edges,
+            "y_edges": y_edges,
+            "extent": extent,
+            "polarization": order.polarization(trajectory.headings),
+            "mean_speed": order.mean_speed(trajectory.speeds),
+            "nematic": order.nematic(trajectory.headings),
+        }
+        return CaseResult(case, arrays, _record(split, case, config))
+
+    def write(self, shard: Shard, product: Product, folder: Path) -> list[Path]:
+        return files.write_cases(shard.split, product, folder)
+
+    def open(self, folder: Path, config: SwarmConfig | None = None) -> Dataset:
+        return files.open_split(folder, self.geometry(config or SwarmConfig()))
+
+    def geometry(self, config: SwarmConfig) -> Mapping[str, Any]:
+        system, grid = config.system, config.density
+        return {
+            "step": system.frame_step,
+            "Lx": system.Lx,
+            "Ly": system.Ly,
+            "bc": system.bc,
+            "speed": system.speed,
+            "N": system.N,
+            "nx": grid.nx,
+            "ny": grid.ny,
+            "hx": config.hx,
+            "hy": config.hy,
+            "exact_steps": system.save_every == 1 and (system.forces is None or system.forces.mode == "steer"),
+            "cell_area": system.Lx * system.Ly / (grid.nx * grid.ny),
+        }
+
+    def recognise(self, root: Path) -> dict[str, Any] | None:
+        """The study of a tree that was made elsewhere to the source document; None if this is not one."""
+        return files.document_of(root)
+
+    def remarks(self, root: Path) -> list[str]:
+        """What a reader of a tree should know that is no fault of it."""
+        return checks.remarks(root)
+
+    def check(self, dataset: Dataset) -> Iterable[Finding]:
+        return checks.check(dataset)
+
+    def predict(self, surrogate: Any, source: Path, target: Path, options: Any, config: SwarmConfig) -> None:
+        predict(surrogate, source, target, options, self.geometry(config))
+
+    def films(self, run: Any) -> Sequence[Film]:
+        return films.of_report(run)
+
+
+def _record(split: str, case: int, config: SwarmConfig) -> dict[str, Any]:
+    document = config.model_dump(mode="json", exclude_none=True)
+    return {
+        "ic_type": family(case),
+        "seed": {"entropy": config.seed, "spawn_key": [PURPOSES["case"], SPLITS[split], case]},
+        "config": {"system": document["system"], "density": document["density"]},
+        "split": split,
+        "case": case,
+    }
+
+
+system = Swarm()

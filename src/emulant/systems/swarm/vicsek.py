@@ -1,0 +1,240 @@
+"""The Vicsek model: every particle takes the mean heading of its neighbours, turned by noise, and moves on.
+
+T. Vicsek et al., Phys. Rev. Lett. 75, 1226 (1995), with the new heading in the move, walls, and optional Morse forces.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from emulant.errors import SimulationError
+from emulant.systems.swarm import forces
+from emulant.systems.swarm.config import Box, NoiseTable, SystemTable
+from emulant.systems.swarm.forces import Morse, sum_forces
+from emulant.systems.swarm.initial import positions, unit_vectors
+from emulant.systems.swarm.neighbours import Cells, cells_for, fold, sum_within
+
+Array = NDArray[np.float64]
+
+STILL = 1e-12
+"""A mean heading or a velocity shorter than this has no direction; the particle keeps its own."""
+BLOCK = 1 << 20
+"""Noise angles drawn at a time; one long draw and several short ones give the same numbers."""
+
+REORDER = 32
+"""Steps after which the particles are put in the order of the cells again; the results do not depend on it."""
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """A simulated case: T stored frames of N particles."""
+
+    positions: Array
+    """(T, N, 2) in the box."""
+    headings: Array
+    """(T, N) rad, in (-π, π]."""
+    speeds: Array
+    """(T, N) length per s; v0 throughout unless forces accelerate."""
+    times: Array
+    """(T,) s."""
+
+
+class State(NamedTuple):
+    """The particles now, (N,) each; the heading as the unit vector (ux, uy)."""
+
+    x: Array
+    y: Array
+    ux: Array
+    uy: Array
+    speed: Array
+    turn: Array
+    """The noise of this step."""
+    number: NDArray[np.intp]
+    """Who is who: the arrays are kept in the order of the cells, for the processor's cache."""
+
+
+class Rules(NamedTuple):
+    """What a step needs of the study, as compiled kernels take it."""
+
+    dt: float
+    radius: float
+    mobility: float
+    steer: bool
+    every: int
+
+
+class Pull(NamedTuple):
+    """Work space of one kind of pair sum: its cells and its (N,) results."""
+
+    cells: Cells
+    x: Array
+    y: Array
+
+
+def _pull(particles: int, reach: float, box: Box) -> Pull:
+    return Pull(cells_for(particles, reach, box), np.zeros(particles), np.zeros(particles))
+
+
+@njit  # type: ignore[untyped-decorator]
+def _unit(x: float, y: float, else_x: float, else_y: float) -> tuple[float, float]:
+    length = math.sqrt(x * x + y * y)
+    return (else_x, else_y) if length < STILL else (x / length, y / length)
+
+
+@njit  # type: ignore[untyped-decorator]
+def _velocity(
+    i: int, state: State, mean: Pull, force: Pull, rules: Rules
+) -> tuple[float, float, float]:
+    """New heading and speed of particle i: neighbours' mean, force, noise."""
+    ux, uy = state.ux[i], state.uy[i]
+    kick_x, kick_y = rules.mobility * force.x[i], rules.mobility * force.y[i]
+    px, py = _unit(mean.x[i], mean.y[i], ux, uy)
+    if rules.steer:
+        px, py = _unit(px + kick_x, py + kick_y, ux, uy)
+    c, s = math.cos(state.turn[i]), math.sin(state.turn[i])
+    px, py = c * px - s * py, s * px + c * py
+    speed = state.speed[i]
+    if rules.steer:
+        return px, py, speed
+    vx, vy = speed * px + rules.dt * kick_x, speed * py + rules.dt * kick_y
+    ux, uy = _unit(vx, vy, px, py)
+    return ux, uy, math.sqrt(vx * vx + vy * vy)
+
+
+@njit  # type: ignore[untyped-decorator]
+def _step(state: State, turns: Array, box: Box, rules: Rules, morse: Morse | None, mean: Pull, force: Pull) -> bool:
+    """One step of all particles from the old positions; False if one of them moved farther than the box is wide."""
+    x, y, ux, uy, speed, turn, number = state
+    for i in range(x.size):  # on its own, for the reads are far apart
+        turn[i] = turns[number[i]]
+    sum_within(rules.radius, x, y, ux, uy, number, box, mean.cells, mean.x, mean.y)
+    if morse is not None:
+        sum_forces(morse, x, y, ux, uy, number, box, force.cells, force.x, force.y)
+    longest = 0.0
+    for i in range(x.size):
+        ux[i], uy[i], speed[i] = _velocity(i, state, mean, force, rules)
+        step = rules.dt * speed[i]
+        x[i], flip_x = fold(x[i] + step * ux[i], box.Lx, box.periodic)
+        y[i], flip_y = fold(y[i] + step * uy[i], box.Ly, box.periodic)
+        ux[i] *= flip_x
+        uy[i] *= flip_y
+        longest = max(longest, step)
+    return longest <= min(box.Lx, box.Ly)
+
+
+@njit  # type: ignore[untyped-decorator]
+def _reorder(state: State, order: NDArray[np.intp]) -> None:
+    """Keep the particles in the order of the cells, so that neighbours in space are neighbours in memory."""
+    for array in (state.x, state.y, state.ux, state.uy, state.speed):
+        array[:] = array[order]
+    state.number[:] = state.number[order]
+
+
+@njit  # type: ignore[untyped-decorator]
+def _store(frame: int, state: State, where: Array, headings: Array, speeds: Array) -> None:
+    for i in range(state.x.size):
+        n = state.number[i]
+        where[frame, n, 0], where[frame, n, 1] = state.x[i], state.y[i]
+        headings[frame, n] = math.atan2(state.uy[i], state.ux[i])
+        speeds[frame, n] = state.speed[i]
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _advance(
+    state: State,
+    turns: Array,
+    done: int,
+    box: Box,
+    rules: Rules,
+    morse: Morse | None,
+    mean: Pull,
+    force: Pull,
+    frames: tuple[Array, ...],
+) -> int:
+    """Take the steps done+1 ... done+len(turns) and store those that are due; the number of steps taken."""
+    if done == 0:
+        _store(0, state, *frames)
+    for k in range(len(turns)):
+        if not _step(state, turns[k], box, rules, morse, mean, force):
+            return done + k
+        step = done + k + 1
+        if step % REORDER == 1:
+            _reorder(state, mean.cells.order)
+        if step % rules.every == 0 and step // rules.every < len(frames[0]):
+            _store(step // rules.every, state, *frames)
+    return done + len(turns)
+
+
+def noise(table: NoiseTable, shape: tuple[int, int], rng: np.random.Generator) -> Array:
+    """(steps, N) turns in rad."""
+    if table.kind == "uniform":
+        return rng.uniform(-table.eta / 2, table.eta / 2, shape)
+    return rng.normal(0.0, table.sd, shape)
+
+
+def simulate(
+    system: SystemTable, family: str, rng: np.random.Generator, *, duration: float | None = None
+) -> Trajectory:
+    """Simulate one case.
+
+    The random numbers are drawn in a fixed order: positions, headings, then N turns per step. A longer case
+    therefore begins with the frames of a shorter one, to the bit.
+
+    Args:
+        system: The table of the study.
+        family: Of the initial positions, see `initial.positions`.
+        rng: The case's own stream.
+        duration: s; by default `system.T`.
+
+    Raises:
+        SimulationError: The forces have driven a particle across the whole box in one step.
+    """
+    duration = system.T if duration is None else duration
+    N, steps, count = system.N, system.steps_in(duration), system.frames_in(duration)
+    where = positions(family, system, rng)
+    heading = unit_vectors(rng.uniform(0, 2 * np.pi, N))
+    state = State(*where.T.copy(), *heading.T.copy(), np.full(N, system.speed), np.empty(N), np.arange(N))
+    stored = Trajectory(
+        np.empty((count, N, 2)),
+        np.empty((count, N)),
+        np.empty((count, N)),
+        np.arange(count) * system.save_every * system.dt,
+    )
+    pull = system.forces
+    rules = Rules(
+        system.dt,
+        system.R,
+        pull.mu if pull else 0.0,
+        pull is None or pull.mode == "steer",
+        system.save_every,
+    )
+    morse = forces.law(pull) if pull else None
+    mean = _pull(N, system.R, system.box)
+    force = _pull(N, pull.cutoff if pull else system.R, system.box)
+    block = max(1, BLOCK // N)
+    for done in range(0, max(steps, 1), block):
+        wanted = min(block, steps - done)
+        turns = noise(system.noise, (wanted, N), rng)
+        reached = _advance(
+            state,
+            turns,
+            done,
+            system.box,
+            rules,
+            morse,
+            mean,
+            force,
+            (stored.positions, stored.headings, stored.speeds),
+        )
+        if reached < done + wanted:
+            raise SimulationError(
+                f"after {(reached + 1) * system.dt:g} s a particle moved farther in one step than the box is wide.",
+                "Lower system.forces.mu or system.dt.",
+            )
+    return stored

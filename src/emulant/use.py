@@ -1,0 +1,66 @@
+"""Using a run: predictions for the user's own data, exports, films, the leaderboard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from emulant.dataset.tables import Table
+from emulant.errors import UsageError
+from emulant.run import Run
+
+
+def predict(run: Run, source: Path, target: Path, surrogate: str | None, options: Table) -> None:
+    """Apply a trained surrogate (by default the first of the study) to a file of the user's.
+
+    Raises:
+        UsageError: The study has no such surrogate, or there is no such input.
+        EmulantError: The input is not what the system wants.
+    """
+    if not source.exists():
+        raise UsageError(f"{source}: there is no such file or folder.")
+    name = surrogate or next(iter(run.study.surrogates), None)
+    if name is None:
+        raise UsageError(f"{run.folder.root}: the study has no surrogate.", "Name a baseline by --surrogate.")
+    run.study.system.predict(run.model(name), source, target, options, run.study.config)
+
+
+def export(path: Path, format: str, target: Path, study: str | None = None) -> list[Path]:
+    """Write a run, or one split of it, in one of the system's formats; the files written.
+
+    Raises:
+        UsageError: The system has no such format.
+    """
+    run, splits = open_run_or_split(path, study)
+    exports = run.study.system.exports
+    if format not in exports:
+        raise UsageError(f"--format {format}: the system `{run.study.system.name}` writes {', '.join(exports)}.")
+    written: list[Path] = exports[format](run, splits, target)
+    return written
+
+
+def open_run_or_split(path: str | Path, study: str | Path | None = None) -> tuple[Run, tuple[str, ...]]:
+    """A run and its splits, or the run that a split's folder belongs to and just that split.
+
+    Raises:
+        UsageError: There is no such folder, or nobody says what is in it.
+    """
+    folder = Path(path)
+    if study is None and not (folder / "study.toml").is_file() and (folder.parent / "study.toml").is_file():
+        return Run.open(folder.parent), (folder.name,)
+    run = Run.open(folder, study)
+    return run, run.splits
+
+
+def render(run: Run, options: Table) -> list[Path]:
+    """Draw what the system's `render` offers; the files written."""
+    written: list[Path] = run.study.system.renders["films"](run, options)
+    return written
+
+
+def leaderboard(run: Run) -> tuple[Sequence[str], list[tuple[Any, ...]]]:
+    """The cold-start scores over all forecast frames of the first test split, best first: heads and rows."""
+    ranked = run.ranking()
+    columns = [name for name in ("model", "kind", *run.study.system.metrics, "skill") if name in ranked.columns]
+    return columns, ranked.select(columns).rows()

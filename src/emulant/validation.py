@@ -1,0 +1,235 @@
+"""`emulant validate`: everything that can be wrong with data, looked at before anybody trains on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emulant.dataset.atomic import PARTIAL
+from emulant.dataset.seams import CaseResult, Dataset, Finding, Shard
+from emulant.dataset.seeds import stream
+from emulant.dataset.store import MANIFEST, SIDECARS, Manifest, Store
+from emulant.errors import DataError
+from emulant.run import Run
+from emulant.use import open_run_or_split
+
+
+@dataclass
+class Verdict:
+    """What was looked at, and what was found."""
+
+    findings: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    cases: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Split -> family -> cases."""
+    resimulated: int = 0
+    largest_deviation: float = 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        """The verdict as JSON types."""
+        return {**asdict(self), "good": not self.findings}
+
+    def lines(self) -> list[str]:
+        """The verdict for people: counts, notes, a line per finding."""
+        counted = [
+            f"{split}: {sum(families.values())} cases ({', '.join(f'{name} {n}' for name, n in families.items())})"
+            for split, families in self.cases.items()
+        ]
+        again = f"simulated again: {self.resimulated} cases, largest deviation {self.largest_deviation:.3g}"
+        found = [str(finding) for finding in self.findings]
+        last = f"{len(found)} findings" if found else "nothing found"
+        return [*counted, *self.notes, *([again] if self.resimulated else []), *found, last]
+
+
+def validate(path: str | Path, *, study: str | Path | None = None, resimulate: int = 0) -> Verdict:
+    """Check a run, one split of a run, or a tree that was made elsewhere.
+
+    Args:
+        path: The folder.
+        study: The study of a tree without `study.toml`.
+        resimulate: So many cases of every split are simulated again and compared.
+
+    Raises:
+        UsageError: There is no such folder, or nobody says what is in it.
+    """
+    run, splits = open_run_or_split(path, study)
+    if run.folder.root == Path(path):
+        splits = tuple(run.study.system.splits(run.study.config))  # also those that are not there
+    verdict = Verdict()
+    datasets: dict[str, Dataset] = {}
+    for split in splits:
+        verdict.findings += _check_store(run, split)
+        try:
+            datasets[split] = run.dataset(split)
+        except DataError as error:
+            verdict.findings.append(Finding(split, "file", str(error)))
+    for split, dataset in datasets.items():
+        counts = dataset.cases["family"].value_counts(sort=True).rows()
+        verdict.cases[split] = {str(family): int(count) for family, count in counts}
+        verdict.findings += _guarded(split, "values", partial(_check_values, dataset))
+        verdict.findings += _guarded(split, "physics", partial(run.study.system.check, dataset))
+        if resimulate:
+            _resimulate(run, dataset, resimulate, verdict)
+    verdict.findings += _check_leaks(datasets)
+    verdict.notes += getattr(run.study.system, "remarks", lambda _root: ())(run.folder.root)
+    return verdict
+
+
+def _guarded(where: str, check: str, look: Callable[[], Any]) -> list[Finding]:
+    """The findings of a check; data so damaged that it cannot be made are a finding themselves."""
+    try:
+        return list(look())
+    except DataError as error:
+        return [Finding(where, check, str(error))]
+
+
+# -- files --------------------------------------------------------------------------------------------------------
+
+
+def _check_store(run: Run, split: str) -> Iterator[Finding]:
+    """Receipts, hashes, missing and failed cases, files that nobody signed for."""
+    folder = run.folder.split(split)
+    store, study = Store(folder), run.study
+    if not folder.is_dir():
+        yield Finding(split, "file", f"{folder} is missing")
+        return
+    if not store.is_ours:
+        return
+    signed = set()
+    for pass_ in study.system.passes:
+        for shard in study.system.shards(study.config, pass_, split):
+            sidecar = store.sidecar(shard.id)
+            if sidecar is None or tuple(case.case for case in sidecar.cases) != shard.cases:
+                yield Finding(
+                    split, "missing", f"shard {shard.id} (cases {shard.cases[0]} to {shard.cases[-1]}) is not done"
+                )
+                continue
+            if sidecar.key != study.data_key:
+                yield Finding(split, "study", f"shard {shard.id} was made by another study")
+            for file in sidecar.files:
+                signed.add(file.path)
+                if fault := file.fault(folder):
+                    yield Finding(f"{split}/{file.path}", "file", fault)
+            for case in sidecar.cases:
+                if case.status == "failed":
+                    yield Finding(split, "failed", f"case {case.case}: {case.reason}")
+    yield from _check_manifest(run, split)
+    yield from _strangers(folder, signed)
+
+
+def _check_manifest(run: Run, split: str) -> Iterator[Finding]:
+    folder = run.folder.split(split)
+    try:
+        manifest = Manifest.read(folder)
+    except DataError as error:
+        yield Finding(f"{split}/{MANIFEST}", "file", str(error))
+        return
+    if manifest is None:
+        yield Finding(f"{split}/{MANIFEST}", "file", "is missing")
+    elif manifest.system != run.study.system.name or manifest.split != split:
+        yield Finding(f"{split}/{MANIFEST}", "file", f"is of {manifest.system}/{manifest.split}")
+
+
+def _strangers(folder: Path, signed: set[str]) -> Iterator[Finding]:
+    ours = {MANIFEST, "environment.json"}
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder)
+        is_ours = relative.parts[0] == SIDECARS or relative.as_posix() in signed | ours
+        if path.is_file() and not is_ours and not path.name.endswith(PARTIAL):
+            yield Finding(f"{folder.name}/{relative.as_posix()}", "file", "belongs to no shard of the study")
+
+
+# -- values -------------------------------------------------------------------------------------------------------
+
+
+def _check_values(dataset: Dataset) -> Iterator[Finding]:
+    """Shapes agree with the schema, numbers are finite, no case is there twice."""
+    numbers = dataset.cases["case"].to_list()
+    for case in {case for case in numbers if numbers.count(case) > 1} if len(set(numbers)) < len(numbers) else ():
+        yield Finding(dataset.split, "duplicate", f"case {case} is there more than once")
+    for case in dict.fromkeys(numbers):
+        try:
+            arrays = dataset.read(list(dataset.schema), [case])
+        except DataError as error:
+            yield Finding(f"{dataset.split}: case {case}", "file", str(error))
+            continue
+        yield from _check_arrays(dataset, case, {name: array[0] for name, array in arrays.items()})
+
+
+def _check_arrays(dataset: Dataset, case: int, arrays: Mapping[str, Any]) -> Iterator[Finding]:
+    where = f"{dataset.split}: case {case}"
+    sizes: dict[str, int] = {}
+    for name, array in arrays.items():
+        expected = dataset.schema[name]
+        if array.ndim != len(expected.dims):
+            yield Finding(
+                where, "schema", f"`{name}` has shape {array.shape}, it should be ({', '.join(expected.dims)})"
+            )
+            continue
+        for dim, size in zip(expected.dims, array.shape, strict=True):
+            if sizes.setdefault(dim, size) != size:
+                yield Finding(where, "schema", f"`{name}` has {size} along {dim}, other arrays have {sizes[dim]}")
+        if array.dtype.kind not in "fiub":
+            yield Finding(where, "schema", f"`{name}` is of type {array.dtype}, it should be {expected.dtype}")
+        elif not np.isfinite(array).all():
+            yield Finding(
+                where, "values", f"`{name}` has {int((~np.isfinite(array)).sum())} numbers that are not finite"
+            )
+
+
+def _check_leaks(datasets: Mapping[str, Dataset]) -> Iterator[Finding]:
+    """Cases with the same start, within a split and across splits: a test case that was trained on is no test."""
+    seen: dict[str, str] = {}
+    for split, dataset in datasets.items():
+        for case in dataset.cases["case"].to_list():
+            try:
+                arrays = dataset.read(dataset.targets, [case])
+            except DataError:
+                continue  # told already by the check of the values
+            digest = sha256(b"".join(arrays[name][0][0].tobytes() for name in dataset.targets)).hexdigest()
+            here = f"{split} case {case}"
+            if digest in seen:
+                check = "duplicate" if seen[digest].startswith(f"{split} ") else "leak"
+                yield Finding(split, check, f"{here} starts exactly as {seen[digest]}")
+            seen.setdefault(digest, here)
+
+
+# -- simulate again -----------------------------------------------------------------------------------------------
+
+
+def _resimulate(run: Run, dataset: Dataset, count: int, verdict: Verdict) -> None:
+    """Simulate some cases again and compare every array."""
+    known = dataset.cases["case"].to_list()
+    chosen = stream(run.study.config.seed, "subsample", len(known)).permutation(known)[:count].tolist()
+    tolerance = float(getattr(run.study.system, "tolerance", 0.0))
+    for case in sorted(chosen):
+        shard = Shard("again", dataset.split, (case,))
+        result = run.study.system.simulate(shard, run.study.config)[0]
+        verdict.resimulated += 1
+        verdict.findings += _guarded(
+            dataset.split, "resimulate", partial(_compare, dataset, result, tolerance, verdict)
+        )
+
+
+def _compare(dataset: Dataset, result: CaseResult, tolerance: float, verdict: Verdict) -> Iterator[Finding]:
+    where = f"{dataset.split}: case {result.case}"
+    if result.status != "ok":
+        yield Finding(where, "resimulate", f"is {result.status} now: {result.reason}")
+        return
+    names = [name for name in result.arrays if name in dataset.schema]
+    stored = dataset.read(names, [result.case])
+    for name in names:
+        before, now = stored[name][0], result.arrays[name]
+        if before.shape != now.shape:
+            yield Finding(where, "resimulate", f"`{name}` has shape {before.shape}, simulated again {now.shape}")
+            continue
+        deviation = float(np.abs(before - now).max(initial=0.0))
+        verdict.largest_deviation = max(verdict.largest_deviation, deviation)
+        if deviation > tolerance:
+            yield Finding(where, "resimulate", f"`{name}` differs by up to {deviation:.3g} from a new simulation")
