@@ -26,7 +26,7 @@ class ToyTable(Table):
     frames: int = 6
     seconds: float = 0.0
     """How long a case takes."""
-    behaviour: dict[str, str] = {}
+    behaviour: Mapping[str, str] = {}
     once: str | None = None
     """A folder: misbehaviour happens only the first time, which is noted there."""
     log: str | None = None

@@ -11,13 +11,32 @@ import polars as pl
 
 from emulant.dataset.atomic import write_text
 from emulant.dataset.environment import environment
+from emulant.dataset.seams import resolve
 from emulant.dataset.store import Manifest
 from emulant.journal import timings
-from emulant.reporting.figures import Picture
+from emulant.reporting.figures import Picture, standard
 from emulant.reporting.films import Film
 from emulant.reporting.page import render
 from emulant.reporting.summary import Facts, as_json, summarise
 from emulant.run import Run, read_json
+
+
+def figures(run: Run) -> list[Picture]:
+    """Draw what every report shows and what the system adds, below `figures/`."""
+    system = run.study.system
+    drawn = standard(run.metrics, system.metrics, system.headline, run.folder.root)
+    for name, target in system.figures.items():
+        drawing = resolve(target)(run)
+        if drawing is not None:
+            drawn.append(drawing.save(run.folder.root, name))
+    return drawn
+
+
+def films(run: Run) -> Sequence[Film]:
+    """Draw the films of the report, unless the study does without."""
+    draw = resolve(run.study.system.films)
+    made: Sequence[Film] = draw(run) if draw and run.study.report.films else ()
+    return made
 
 
 def write(run: Run, pictures: Sequence[Picture], films: Sequence[Film]) -> Path:
@@ -47,13 +66,11 @@ def facts(run: Run) -> Facts:
 def _data_card(run: Run, split: str) -> dict[str, Any]:
     folder = run.folder.split(split)
     manifest = Manifest.read(folder)
-    counts: dict[str, int] = {**manifest.cases} if manifest else {"ok": len(run.dataset(split))}
+    counts = dict(manifest.cases.items()) if manifest else {"ok": len(run.dataset(split))}
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return {
         "cases": sum(counts.values()),
-        "ok": counts.get("ok", 0),
-        "rejected": counts.get("rejected", 0),
-        "failed": counts.get("failed", 0),
+        **{status: counts.get(status, 0) for status in ("ok", "rejected", "failed")},
         "bytes": size,
         "dataset_sha256": run.dataset_sha256(split),
     }

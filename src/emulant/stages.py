@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from emulant import narrative
 from emulant.claim import claim
 from emulant.dataset.atomic import write_json
 from emulant.dataset.environment import environment
@@ -27,7 +26,6 @@ from emulant.evaluation import forecasts, scores
 from emulant.evaluation.predictions import Predictions
 from emulant.folder import RunFolder
 from emulant.journal import logged
-from emulant.reporting.figures import Picture, standard
 from emulant.run import CARD_VERSION, Entrant, Run
 from emulant.study import Study
 
@@ -354,21 +352,14 @@ def report(run: Run, *, listen: Listener = _silent) -> Path:
         DataError: The run is not evaluated, or what it holds is damaged.
         UsageError: Films are asked for in a format whose extra is not installed.
     """
-    with logged(run.folder, "report"):
-        pictures = figures(run, listen)
+    from emulant import narrative
+
+    with logged(run.folder, "figures"):
+        pictures = narrative.figures(run)
+    listen("report", 1, 3)
     with logged(run.folder, "films"):
-        films = run.study.system.films(run) if run.study.report.films else ()
-    listen("report", 1, 1)
-    return narrative.write(run, pictures, films)
-
-
-def figures(run: Run, listen: Listener = _silent) -> list[Picture]:
-    """Draw the figures that every report has and those of the system, below `figures/`."""
-    system = run.study.system
-    drawn = standard(run.metrics, system.metrics, system.headline, run.folder.root)
-    for index, (name, draw) in enumerate(system.figures.items()):
-        listen("report", index, len(system.figures) + 1)
-        drawing = draw(run)
-        if drawing is not None:
-            drawn.append(drawing.save(run.folder.root, name))
-    return drawn
+        films = narrative.films(run)
+    listen("report", 2, 3)
+    page = narrative.write(run, pictures, films)
+    listen("report", 3, 3)
+    return page

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from emulant.dataset.seams import resolve
 from emulant.dataset.tables import Table
 from emulant.errors import UsageError
 from emulant.run import Run
@@ -36,7 +37,7 @@ def export(path: Path, format: str, target: Path, study: str | None = None) -> l
     exports = run.study.system.exports
     if format not in exports:
         raise UsageError(f"--format {format}: the system `{run.study.system.name}` writes {', '.join(exports)}.")
-    written: list[Path] = exports[format](run, splits, target)
+    written: list[Path] = resolve(exports[format])(run, splits, target)
     return written
 
 
@@ -54,8 +55,15 @@ def open_run_or_split(path: str | Path, study: str | Path | None = None) -> tupl
 
 
 def render(run: Run, options: Table) -> list[Path]:
-    """Draw what the system's `render` offers; the files written."""
-    written: list[Path] = run.study.system.renders["films"](run, options)
+    """Draw what the system's `render` offers; the files written.
+
+    Raises:
+        UsageError: The system draws nothing.
+    """
+    draw = resolve(run.study.system.render)
+    if draw is None:
+        raise UsageError(f"the system `{run.study.system.name}` has nothing to render.")
+    written: list[Path] = draw(run, options)
     return written
 
 

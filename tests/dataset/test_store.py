@@ -101,7 +101,7 @@ def test_a_manifest_of_a_newer_emulant_is_refused_by_name(store):
     store.write_manifest("toy", "training", "key", {}, [SHARD])
     path = store.folder / "manifest.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": 99}))
-    with pytest.raises(DataError, match="schema version 99.*Update emulant"):
+    with pytest.raises(DataError, match=r"schema version 99.*Update emulant"):
         Manifest.read(store.folder)
 
 

@@ -157,6 +157,13 @@ def test_against_an_empty_truth_only_infinity_has_diverged():
     assert np.isnan(scores("mass_error", truth, forecast)).all()
 
 
+def test_single_precision_is_summed_in_double():
+    truth, forecast = fields(6)
+    large = [(1e25 * array).astype(np.float32) for array in (truth, forecast)]
+    for name in ("r2", "rel_l2", "mass_error"):
+        assert scores(name, *large) == pytest.approx(scores(name, truth, forecast), rel=1e-4, abs=1e-6)
+
+
 def test_counts_that_wrap_around_do_not():
     truth, forecast = np.full((1, 2, 2, 2), 3, dtype=np.uint8), np.full((1, 2, 2, 2), 1, dtype=np.uint8)
     assert scores("rmse", truth, forecast).tolist() == [[2, 2]]

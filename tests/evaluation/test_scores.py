@@ -214,6 +214,10 @@ def test_horizons_that_were_asked_for(cases):
     assert result.notes == ("test: no forecast frame at horizon 5, 7.5",)
 
 
+HEADER = ",".join(SCHEMA.names()).encode()
+SWAPPED = HEADER.replace(b"ci_low,ci_high", b"ci_high,ci_low") + b"\ntest,m,surrogate,r2,all,all,1,0,2,20\n"
+TORN = HEADER + b"\ntest,m,surrogate,r2,all,all,oops,0,2,20\n"
+
 numbers = st.floats(allow_nan=True, allow_infinity=True)
 
 
@@ -234,7 +238,7 @@ def test_horizons_stay_text(tmp_path, cases):
     assert read(tmp_path / "metrics.csv").equals(frame)
 
 
-@pytest.mark.parametrize("content", [None, b"", b"a,b\n1,2\n", b"\xff\xfe"])
+@pytest.mark.parametrize("content", [None, b"", b"a,b\n1,2\n", b"\xff\xfe", SWAPPED, TORN])
 def test_a_table_that_is_damaged_or_missing(tmp_path, content):
     path = tmp_path / "metrics.csv"
     if content is not None:

@@ -108,15 +108,33 @@ def facts() -> Facts:
         title="swarm",
         system="Self-propelled particles that align with their neighbours, seen as a density field.",
         data={
-            "training": {"cases": 100, "ok": 100, "rejected": 0, "failed": 0, "bytes": 71_234_567,
-                         "dataset_sha256": "9f2b6d0c7c1e4a5f8b3d2e1f0a9c8b7d6e5f4a3b2c1d0e9f8a7b6c5d4e3f2a1b"},
-            "test": {"cases": 20, "ok": 19, "rejected": 0, "failed": 1, "bytes": 14_012_345,
-                     "dataset_sha256": "0a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f9"},
-            "test_long": {"cases": 8, "ok": 8, "rejected": 0, "failed": 0, "bytes": 26_000_000,
-                          "dataset_sha256": "5d4e3f2a1b9f2b6d0c7c1e4a5f8b3d2e1f0a9c8b7d6e5f4a3b2c1d0e9f8a7b6c"},
+            "training": {
+                "cases": 100,
+                "ok": 100,
+                "rejected": 0,
+                "failed": 0,
+                "bytes": 71_234_567,
+                "dataset_sha256": "9f2b6d0c7c1e4a5f8b3d2e1f0a9c8b7d6e5f4a3b2c1d0e9f8a7b6c5d4e3f2a1b",
+            },
+            "test": {
+                "cases": 20,
+                "ok": 19,
+                "rejected": 0,
+                "failed": 1,
+                "bytes": 14_012_345,
+                "dataset_sha256": "0a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f9",
+            },
+            "test_long": {
+                "cases": 8,
+                "ok": 8,
+                "rejected": 0,
+                "failed": 0,
+                "bytes": 26_000_000,
+                "dataset_sha256": "5d4e3f2a1b9f2b6d0c7c1e4a5f8b3d2e1f0a9c8b7d6e5f4a3b2c1d0e9f8a7b6c",
+            },
         },
         provenance={
-            "study": 'seed = 0\n\n[system]\nname = "swarm"\nN = 40\nLx = 15.0\nLy = 15.0\n\n[system.noise]\nkind = "gaussian"\neta = 0.3\n',
+            "study": 'seed = 0\n\n[system]\nname = "swarm"\nN = 40\n\n[system.noise]\nkind = "gaussian"\neta = 0.3\n',
             "seeds": {"root": 0, "training": "(0, 0, case)", "test": "(0, 2, case)"},
             "versions": {"emulant": "0.1.0", "numpy": "2.4.6", "scipy": "1.17.1", "numba": "0.68.1"},
             "platform": {"machine": "x86_64", "system": "Linux", "blas": "openblas 0.3.31"},
@@ -129,7 +147,10 @@ def facts() -> Facts:
             "The warm start at 1 s leaves 10 forecast frames.",
         ),
         diverged=({"model": "pod_mvar", "split": "test_long", "case": 3, "lead time / s": 4.2},),
-        models={"spectral": "One real 2x2 recursion per shell of wave numbers.", "drift": "The last frame, carried by the mean heading."},
+        models={
+            "spectral": "One real 2x2 recursion per shell of wave numbers.",
+            "drift": "The last frame, carried by the mean heading.",
+        },
     )
 
 
@@ -142,7 +163,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pictures(run: Path, metrics: pl.DataFrame, meanings: dict[str, Metric]) -> list[Picture]:
     random = np.random.default_rng(3)
     errors = {model: random.gamma(4, 0.03 * (index + 1), 20) for index, model in enumerate(KINDS)}
-    order = {name: 1 - np.exp(-np.arange(21) / (5 + 4 * random.random((20, 1)))) for name in ("polarization", "nematic")}
+    order = {
+        name: 1 - np.exp(-np.arange(21) / (5 + 4 * random.random((20, 1)))) for name in ("polarization", "nematic")
+    }
     system = {
         "histogram": histogram(errors, KINDS, "rmse / L⁻²"),
         "singular_values": singular_values(400 * np.exp(-np.arange(300) / 45), 264, 0.995),

@@ -39,9 +39,7 @@ def in_memory(
         "family": [families[case % len(families)] for case in range(count)],
         "status": ["ok"] * count,
     }
-    schema = {
-        name: Field(str(a.dtype), ("time", *(f"d{i}" for i in range(a.ndim - 2)))) for name, a in arrays.items()
-    }
+    schema = {name: Field(str(a.dtype), ("time", *(f"d{i}" for i in range(a.ndim - 2)))) for name, a in arrays.items()}
     files = {case: (Path("memory"), case) for case in range(count)}
     frame = pl.DataFrame(rows)
     return Memory("training", frame, schema, tuple(targets), geometry or {"step": 0.5}, files, arrays)

@@ -193,6 +193,14 @@ class Oracle(Protocol):
     def load(cls, folder: Path, config: Any) -> Self: ...
 
 
+def resolve(target: Any) -> Any:
+    """What "module:name" names, imported now; anything that is not a text is itself."""
+    if not isinstance(target, str):
+        return target
+    module, _, name = target.partition(":")
+    return getattr(import_module(module), name)
+
+
 @dataclass(frozen=True)
 class Learner:
     """How a system names something that can be fitted, without importing it before it is needed.
@@ -207,10 +215,7 @@ class Learner:
     follows: str | None = None
 
     def resolve(self) -> Any:
-        if not isinstance(self.target, str):
-            return self.target
-        module, _, name = self.target.partition(":")
-        return getattr(import_module(module), name)
+        return resolve(self.target)
 
 
 # -- scores -----------------------------------------------------------------------------------------------------
@@ -280,13 +285,20 @@ class System(Protocol):
     def metrics(self) -> Mapping[str, Metric]: ...
 
     @property
-    def figures(self) -> Mapping[str, Any]: ...
+    def figures(self) -> Mapping[str, Any]:
+        """Name -> function of an opened run, or its "module:name": a drawing, or None if there is nothing to draw."""
 
     @property
-    def renders(self) -> Mapping[str, Any]: ...
+    def films(self) -> Any:
+        """Function of an opened run (or its "module:name"): the films of its report."""
 
     @property
-    def exports(self) -> Mapping[str, Any]: ...
+    def render(self) -> Any:
+        """Function of an opened run and `RenderOptions` (or its "module:name"): the files that it has drawn."""
+
+    @property
+    def exports(self) -> Mapping[str, Any]:
+        """Format -> function of an opened run, its splits and a target (or its "module:name"): the files written."""
 
     def splits(self, config: Any) -> Mapping[str, int]:
         """The splits in order and how many cases each has."""
@@ -300,9 +312,6 @@ class System(Protocol):
         """Write the `ok` cases below the split's folder, each file atomically; the files written."""
 
     def open(self, folder: Path, config: Any | None = None) -> Dataset: ...
-
-    def films(self, run: Any) -> Sequence[Any]:
-        """The films of the report of an opened run."""
 
     def check(self, dataset: Dataset) -> Iterable[Finding]:
         """The physics: conservation, drift, overlap."""

@@ -206,7 +206,7 @@ class Manifest(_Stored):
     split: str
     study_sha256: str
     complete: bool
-    cases: dict[Status, int]
+    cases: dict[str, int]
     fields: dict[str, Any]
     dataset_sha256: str
 

@@ -180,12 +180,14 @@ def read(path: Path) -> pl.DataFrame:
     Raises:
         DataError: It is missing, or not what `write` writes.
     """
+    mend = "`emulant evaluate RUN` writes it anew."
     try:
-        return pl.read_csv(StringIO(path.read_text(encoding="utf-8")), schema=SCHEMA)
+        text = path.read_text(encoding="utf-8")
+        if text.partition("\n")[0].strip() != ",".join(SCHEMA.names()):
+            raise DataError(f"{path}: not a table of scores (the columns are others).", mend)
+        return pl.read_csv(StringIO(text), schema=SCHEMA)
     except (OSError, UnicodeDecodeError, pl.exceptions.PolarsError) as error:
-        raise DataError(
-            f"{path}: not a table of scores ({error}).", "`emulant evaluate RUN` writes it anew."
-        ) from error
+        raise DataError(f"{path}: not a table of scores ({error}).", mend) from error
 
 
 @dataclass(frozen=True)

@@ -186,11 +186,12 @@ def histogram(values: Mapping[str, ArrayLike], kinds: Mapping[str, str], label: 
     """How a score spreads over the cases: a histogram per model, one above the other on one axis.
 
     Args:
-        values: Per model the score of every case, (C,). Diverged cases are counted in the last bin.
+        values: Per model the score of every case, (C,). Diverged cases count in the last bin, undefined ones nowhere.
         kinds: Kind of every model of the report, so that each keeps its colour.
         label: Of the axis, with the unit.
     """
-    arrays = {model: np.asarray(array, dtype=np.float64) for model, array in values.items()}
+    scores = {model: np.asarray(array, dtype=np.float64) for model, array in values.items()}
+    arrays = {model: array[~np.isnan(array)] for model, array in scores.items()}
     pooled = _finite(arrays.values())
     low, high = np.quantile(pooled, [0.0, 0.9]) if pooled.size else (0.0, 1.0)
     edges = np.linspace(low, low + 1.3 * (high - low) + (high == low), bins + 1)
@@ -259,11 +260,12 @@ def time_series(times: ArrayLike, series: Mapping[str, ArrayLike], label: str, t
 
     Args:
         times: (T,).
-        series: Per label (C, T).
+        series: Per label (C, T), or (T,) for a single curve.
         label: Of the axis, with the unit.
     """
     clock = np.asarray(times, dtype=np.float64)
     arrays = {name: np.atleast_2d(np.asarray(array, dtype=np.float64)) for name, array in series.items()}
+    banded = any(len(array) > 1 for array in arrays.values())
 
     def draw(theme: Theme) -> Figure:
         figure, axes = _axes(WIDTH, 2.9, left=0.12, right=0.97, inches_above=0.45)
@@ -283,7 +285,7 @@ def time_series(times: ArrayLike, series: Mapping[str, ArrayLike], label: str, t
     return Drawing(
         draw,
         f"{label} over time",
-        "Line: mean over the cases. Band: the middle 80 % of the cases.",
+        "Line: mean over the cases. Band: the middle 80 % of the cases." if banded else "Line: mean over the cases.",
         f"{label} from time {number(float(clock[0]))} to {number(float(clock[-1]))} {time_unit}, mean: {ends}",
     )
 

@@ -65,7 +65,7 @@ LIGHT = Theme(
     muted="#6b7178",
     line="#e4e2dc",
     surrogates=("#0072b2", "#d55e00", "#008a66", "#b0508a", "#a87600"),
-    baselines=("#4d5359", "#7b8188", "#9aa0a6"),
+    baselines=("#3d4348", "#676d74", "#8a9096"),
     oracle="#1d2125",
 )
 DARK = Theme(

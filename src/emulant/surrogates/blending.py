@@ -66,22 +66,33 @@ class Blend:
     def at(self, horizon: int) -> Array:
         """λ at lead 1 ... horizon.
 
-        Beyond the leads that held-out cases could show, nothing says that the forecast still beats the mean field,
-        and a closed loop is free to drift there; the mean field alone cannot be worse than the mean field. So λ falls
-        to 0 in a straight line over a quarter of the leads that were seen, and stays there. On the way it need not be
-        exact: the squared error is a parabola in λ, and any λ below twice the best one beats the climatology.
+        Beyond the H leads that held-out cases could show, λ goes on as it went, geometrically at the rate of its
+        last half, times H/(H + j) at lead H + j. That factor is the chance that what has lasted for H lasts for j
+        more when its time scale is unknown (a scale-free prior), so trust ends even where no decline was seen.
+        Too small a λ costs little and too large a one much: the squared error is a parabola in λ, and any value
+        up to twice the best one beats the climatology.
         """
         seen = len(self.weights)
-        fade = 1.0 - np.arange(1, seen // 4 + 1) / (seen // 4 + 1)
-        weights = np.zeros(max(horizon, seen + fade.size))
-        weights[: seen + fade.size] = np.concatenate([self.weights, self.weights[-1] * fade])
-        return weights[:horizon]
+        middle = seen // 2
+        first, last = self.weights[middle], self.weights[-1]
+        rate = (last / first) ** (1 / max(seen - 1 - middle, 1)) if first > 0 else 0.0
+        beyond = np.arange(1, max(horizon - seen, 0) + 1)
+        return np.concatenate([self.weights, last * rate**beyond * seen / (seen + beyond)])[:horizon]
 
     def apply(self, forecast: Array) -> Array:
-        """Blend (C, H, ...); a case that diverges is climatology from that frame on."""
+        """Blend (C, H, ...).
+
+        A case that diverges is climatology from that frame on, and beyond the leads that were seen no anomaly may be
+        larger than it was there: growth that no held-out case has shown is the closed loop's own.
+        """
         anomaly, _ = converged(forecast, self.climatology, self.limit)
-        weights = self.at(forecast.shape[1]).reshape(-1, *[1] * self.climatology.ndim)
-        return np.asarray(self.climatology + weights * anomaly)
+        seen, axes = len(self.weights), [1] * self.climatology.ndim
+        size = _norms(anomaly)
+        largest = size[:, min(seen, size.shape[1]) - 1, None]
+        scale = np.minimum(1.0, largest / np.maximum(size, np.finfo(float).tiny))
+        scale[:, :seen] = 1.0
+        weights = self.at(forecast.shape[1]) * scale
+        return np.asarray(self.climatology + weights.reshape(*weights.shape, *axes) * anomaly)
 
     def arrays(self) -> dict[str, Array]:
         """What a file of weights holds of it, beside the climatology."""
@@ -105,10 +116,15 @@ def converged(forecast: Array, climatology: Array, limit: float) -> tuple[Array,
     """The anomaly of (C, H, ...) from the climatology, 0 from where a case has diverged; and which cases (C,) did."""
     with np.errstate(over="ignore", invalid="ignore"):  # what overflows is about to be replaced
         anomaly = forecast - climatology
-        norm = np.sqrt(np.sum(anomaly.reshape(*anomaly.shape[:2], -1) ** 2, axis=-1))
+        norm = _norms(anomaly)
     lost: Array = np.logical_or.accumulate(~(norm <= limit), axis=1)
     anomaly[lost] = 0.0
     return anomaly, lost[:, -1]
+
+
+def _norms(fields: Array) -> Array:
+    """(C, H, ...) -> (C, H)"""
+    return np.asarray(np.sqrt(np.sum(fields**2, axis=tuple(range(2, fields.ndim)))))
 
 
 def non_increasing(agreement: Array, size: Array) -> Array:

@@ -11,7 +11,6 @@ from emulant.dataset.seams import CaseResult, Dataset, Field, Finding, Learner, 
 from emulant.dataset.tables import DataConfig, Table
 from emulant.errors import UsageError
 from emulant.evaluation.metrics import field_metrics
-from emulant.reporting.films import Film
 
 PERSISTENCE = Learner(Table, "emulant.surrogates.baselines.persistence:Persistence")
 CLIMATOLOGY = Learner(Table, "emulant.surrogates.baselines.climatology:Climatology")
@@ -37,7 +36,8 @@ class BaseSystem:
     baselines: Mapping[str, Learner] = {"persistence": PERSISTENCE, "climatology": CLIMATOLOGY}
     oracles: Mapping[str, Learner] = {}
     figures: Mapping[str, Any] = {}
-    renders: Mapping[str, Any] = {}
+    films: Any = None
+    render: Any = None
     exports: Mapping[str, Any] = {}
     headline: str = "r2"
     studies: ClassVar[Path | None] = None
@@ -75,10 +75,6 @@ class BaseSystem:
     def geometry(self, config: Any) -> Mapping[str, Any]:
         """Constants that a surrogate may use; `step` (time between frames) at the least."""
         return {"step": 1.0}
-
-    def films(self, run: Any) -> Sequence[Film]:
-        """The films of the report; `run` is an opened run."""
-        return ()
 
     def check(self, dataset: Dataset) -> Iterable[Finding]:
         return ()

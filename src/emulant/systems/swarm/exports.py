@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,3 @@ def csv(run: Any, splits: Sequence[str], target: Path) -> list[Path]:
             table.hstack(pl.DataFrame(columns)).write_csv(partial)
         written.append(path)
     return written
-
-
-EXPORTS: Mapping[str, Callable[[Any, Sequence[str], Path], list[Path]]] = {"flat": flat, "stacked": stacked, "csv": csv}

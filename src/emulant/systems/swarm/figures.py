@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import polars as pl
@@ -44,10 +43,3 @@ def case_errors(run: Any) -> Drawing | None:
     kinds = {entrant.name: entrant.kind for entrant in run.entrants()}
     values = {name: scores.filter(model=name)["value"].to_numpy() for name in kinds}
     return histogram({name: array for name, array in values.items() if len(array)}, kinds, "rel. L2 error of a case")
-
-
-FIGURES: Mapping[str, Callable[[Any], Drawing | None]] = {
-    "case_errors": case_errors,
-    "order_parameters": order_parameters,
-    "singular_values": pod_spectrum,
-}

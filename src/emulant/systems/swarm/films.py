@@ -4,29 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
-from pydantic import Field
 
-from emulant.dataset.tables import Table
 from emulant.errors import UsageError
-from emulant.reporting.films import Film, comparison, film
+from emulant.reporting.films import Film, Reel, comparison, film
 from emulant.systems.swarm.initial import FAMILIES
-
-
-class RenderOptions(Table):
-    """The flags of `emulant render RUN` for a swarm."""
-
-    surrogate: str | None = None
-    """By default the best of the leaderboard."""
-    split: str = "test"
-    case: Annotated[int, Field(ge=0)] | None = None
-    """By default the first case of each family."""
-    start: str = ""
-    """A warm start, such as 1; by default the cold start."""
-    format: Literal["gif", "mp4"] = "gif"
-    fps: Annotated[int, Field(ge=1, le=30)] = 5
+from emulant.systems.swarm.options import RenderOptions
 
 
 def of_report(run: Any) -> list[Film]:
@@ -64,14 +49,12 @@ def _film(run: Any, dataset: Any, model: str, case: int, family: str, options: R
     truth, times, context = read["rho"][0], read["times"][0], int(kept["context"])
     forecast = np.concatenate([truth[:context], kept["rho"]])[: len(truth)]
     suffix = f"_at_{options.start}" if options.start else ""
-    return film(
+    reel = Reel(
         comparison(truth, forecast, model),
         times,
         context,
-        run.folder.root,
-        f"{model}_{dataset.split}_{case:03d}{suffix}",
-        title=f"{family.replace('_', ' ')}, {dataset.split} case {case}",
-        caption=f"`{model}` sees {context} frames and continues them on its own output.",
-        fps=options.fps,
-        format=options.format,
+        f"{family.replace('_', ' ')}, {dataset.split} case {case}",
+        f"`{model}` sees {context} frames and continues them on its own output.",
     )
+    name = f"{model}_{dataset.split}_{case:03d}{suffix}"
+    return film(reel, run.folder.root, name, fps=options.fps, format=options.format)

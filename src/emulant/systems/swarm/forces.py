@@ -10,7 +10,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from emulant.systems.swarm.config import Box, MorseTable
-from emulant.systems.swarm.neighbours import Cells, cells_for, pair_sums
+from emulant.systems.swarm.neighbours import Cells, cells_for, pair_sums, require_inside
 
 CLOSEST = 1e-6
 """Distances below it count as it, so that no force is infinite."""
@@ -32,7 +32,7 @@ def law(table: MorseTable) -> Morse:
 
 
 @njit  # type: ignore[untyped-decorator]
-def pair_force(dx: float, dy: float, a: float, b: float, law: Morse) -> tuple[float, float]:  # noqa: ARG001
+def pair_force(dx: float, dy: float, a: float, b: float, law: Morse) -> tuple[float, float]:
     """The force on a particle at (dx, dy) from another: f(r) along (dx, dy)/r, zero on itself and past the cut-off."""
     squared = dx * dx + dy * dy
     if squared > law.cutoff_squared:
@@ -66,7 +66,11 @@ def forces(positions: NDArray[np.float64], table: MorseTable, box: Box) -> NDArr
 
     Returns:
         (N, 2).
+
+    Raises:
+        DataError: A position is not in the box.
     """
+    require_inside(positions, box)
     x = np.ascontiguousarray(positions, np.float64)
     number, cells = np.arange(len(x)), cells_for(len(x), table.cutoff, box)
     force: NDArray[np.float64] = _forces(x, number, law(table), box, cells)

@@ -14,6 +14,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from emulant.errors import DataError
 from emulant.systems.swarm.config import Box
 
 Vector = NDArray[np.float64]
@@ -24,6 +25,25 @@ VECTOR = 8
 """Particles in a cell from which it pays to take them abreast, one neighbour at a time. The sums are the same."""
 FEW = 128
 """Particles up to which the direct sum is the faster one."""
+
+
+def require_inside(positions: Vector, box: Box) -> None:
+    """Refuse what a compiled kernel would read past its arrays for.
+
+    Args:
+        positions: (..., 2).
+
+    Raises:
+        DataError: A position is not finite or not in [0, Lx) x [0, Ly).
+    """
+    if positions.size == 0 or (positions.min() >= 0 and (positions < (box.Lx, box.Ly)).all()):
+        return
+    bad = ~((positions >= 0) & (positions < (box.Lx, box.Ly))).all(axis=-1)
+    raise DataError(
+        f"{np.count_nonzero(bad)} of {bad.size} positions are not finite or lie outside the box "
+        f"[0, {box.Lx:g}) x [0, {box.Ly:g}).",
+        "Set system.Lx and system.Ly to the box of the data, or wrap the positions into it.",
+    )
 
 
 @njit  # type: ignore[untyped-decorator]
@@ -287,7 +307,11 @@ def neighbour_sums(positions: Vector, values: Vector, radius: float, box: Box) -
 
     Returns:
         (N, 2).
+
+    Raises:
+        DataError: A position is not in the box.
     """
+    require_inside(positions, box)
     x = np.ascontiguousarray(positions, np.float64)
     number, cells = np.arange(len(x)), cells_for(len(x), radius, box)
     sums: Vector = _neighbour_sums(x, np.ascontiguousarray(values, np.float64), number, float(radius), box, cells)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
@@ -36,7 +36,7 @@ class TuningTable(Table):
 
     ranks: Annotated[tuple[Positive, ...], Field(min_length=1)] = (10, 20, 30, 40, 50, 60, 80, 100)
     lags: Annotated[tuple[Positive, ...], Field(min_length=1)] = (1, 2, 4)
-    ridges: Annotated[tuple[Ridge, ...], Field(min_length=1)] = (1e-2, 1e-1, 1.0, 10.0, 100.0, 1000.0)
+    ridges: Annotated[tuple[Ridge, ...], Field(min_length=1)] = (1e-6, 1e-4, 1e-2, 0.1, 1.0, 10.0, 100.0)
     intercepts: Annotated[tuple[bool, ...], Field(min_length=1)] = (False, True)
     folds: Annotated[int, Field(ge=2)] = 5
 
@@ -99,9 +99,10 @@ class PodMvar:
         self.model = _fit(train, choice, config.energy)
         self.lag = choice.lag
         if config.blend:
+            fixed = replace(choice, rank=self.model.encoder.rank)  # folds have as many modes as the model
             self.blend = Blend.fit(
                 train,
-                lambda part: _forecast_with(_fit(part, choice, config.energy)),
+                lambda part: _forecast_with(_fit(part, fixed, config.energy)),
                 lag=config.lag,
                 count=config.folds,
                 target=TARGET,

@@ -4,29 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-from pydantic import Field
 
 from emulant.dataset.atomic import write_npz
 from emulant.dataset.npz import names_in, read_arrays
 from emulant.dataset.seams import Context
-from emulant.dataset.tables import Table
 from emulant.errors import DataError
 from emulant.systems.swarm.files import DENSITY, TRAJECTORY
+from emulant.systems.swarm.options import PredictOptions
 
 
-class PredictOptions(Table):
-    """The flags of `emulant predict RUN INPUT` for a swarm."""
-
-    horizon: Annotated[int, Field(ge=1)] = 17
-    """Frames to forecast."""
-    context: Annotated[int, Field(ge=1)] | None = None
-    """Use only so many frames of the input, from its beginning; by default all of them."""
-
-
-def predict(surrogate: Any, source: Path, target: Path, options: PredictOptions, geometry: Mapping[str, Any]) -> None:
+def forecast_file(
+    surrogate: Any, source: Path, target: Path, options: PredictOptions, geometry: Mapping[str, Any]
+) -> None:
     """Forecast on from the frames of `source`.
 
     Args:

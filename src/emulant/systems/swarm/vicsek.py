@@ -88,9 +88,7 @@ def _unit(x: float, y: float, else_x: float, else_y: float) -> tuple[float, floa
 
 
 @njit  # type: ignore[untyped-decorator]
-def _velocity(
-    i: int, state: State, mean: Pull, force: Pull, rules: Rules
-) -> tuple[float, float, float]:
+def _velocity(i: int, state: State, mean: Pull, force: Pull, rules: Rules) -> tuple[float, float, float]:
     """New heading and speed of particle i: neighbours' mean, force, noise."""
     ux, uy = state.ux[i], state.uy[i]
     kick_x, kick_y = rules.mobility * force.x[i], rules.mobility * force.y[i]

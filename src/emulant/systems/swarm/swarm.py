@@ -10,13 +10,13 @@ from emulant.dataset.seams import CaseResult, Dataset, Field, Finding, Learner, 
 from emulant.dataset.seeds import PURPOSES, SPLITS, case_stream
 from emulant.dataset.tables import Table
 from emulant.evaluation.metrics import field_metrics
-from emulant.reporting.films import Film
 from emulant.systems.base import CLIMATOLOGY, PERSISTENCE, BaseSystem
-from emulant.systems.swarm import checks, density, exports, figures, files, films, order, vicsek
+from emulant.systems.swarm import checks, density, files, order, vicsek
 from emulant.systems.swarm.config import SwarmConfig
 from emulant.systems.swarm.initial import family
+from emulant.systems.swarm.options import PredictOptions, RenderOptions
 from emulant.systems.swarm.pod_mvar import PodMvarTable
-from emulant.systems.swarm.predict import PredictOptions, predict
+from emulant.systems.swarm.predict import forecast_file
 from emulant.systems.swarm.spectral import SpectralTable
 
 
@@ -30,7 +30,7 @@ class Swarm(BaseSystem):
     targets = ("rho",)
     studies = Path(__file__).parent / "studies"
     PredictOptions = PredictOptions
-    RenderOptions = films.RenderOptions
+    RenderOptions = RenderOptions
     surrogates: Mapping[str, Learner] = {
         "pod_mvar": Learner(PodMvarTable, "emulant.systems.swarm.pod_mvar:PodMvar", weights=""),
         "spectral": Learner(SpectralTable, "emulant.systems.swarm.spectral:Spectral"),
@@ -41,11 +41,16 @@ class Swarm(BaseSystem):
         "drift": Learner(Table, "emulant.systems.swarm.drift:Drift"),
     }
     oracles: Mapping[str, Learner] = {
-        "pod_ceiling": Learner(PodMvarTable, "emulant.surrogates.pod_ceiling:PodCeiling", follows="pod_mvar"),
+        "pod_ceiling": Learner(PodMvarTable, "emulant.surrogates.pod_ceiling:PODCeiling", follows="pod_mvar"),
     }
-    figures: Mapping[str, Any] = figures.FIGURES
-    renders: Mapping[str, Any] = {"films": films.render}
-    exports: Mapping[str, Any] = exports.EXPORTS
+    figures: Mapping[str, Any] = {
+        "case_errors": "emulant.systems.swarm.figures:case_errors",
+        "order_parameters": "emulant.systems.swarm.figures:order_parameters",
+        "singular_values": "emulant.systems.swarm.figures:pod_spectrum",
+    }
+    films = "emulant.systems.swarm.films:of_report"
+    render = "emulant.systems.swarm.films:render"
+    exports: Mapping[str, Any] = {name: f"emulant.systems.swarm.exports:{name}" for name in ("flat", "stacked", "csv")}
     limits: Sequence[str] = (
         "The density is a kernel estimate: features narrower than the bandwidth are not there to be forecast.",
         "`spectral` is linear in the Fourier modes of density and flux; it cannot make new structure.",
@@ -60,15 +65,15 @@ class Swarm(BaseSystem):
         system, rng = config.system, case_stream(config.seed, split, case)
         duration = system.long_T if split == "test_long" else system.T
         trajectory = vicsek.simulate(system, family(case), rng, duration=duration)
-        x_edges, y_edges, extent = density.grid(config.density, system.box)
+        grid = density.grid(config.density, system.box)
         arrays = {
             "positions": trajectory.positions,
             "headings": trajectory.headings,
             "times": trajectory.times,
             "rho": density.density(trajectory.positions, config.density, system.box),
-            "x_edges": x_edges,
-            "y_edges": y_edges,
-            "extent": extent,
+            "x_edges": grid.x_edges,
+            "y_edges": grid.y_edges,
+            "extent": grid.extent,
             "polarization": order.polarization(trajectory.headings),
             "mean_speed": order.mean_speed(trajectory.speeds),
             "nematic": order.nematic(trajectory.headings),
@@ -110,10 +115,7 @@ class Swarm(BaseSystem):
         return checks.check(dataset)
 
     def predict(self, surrogate: Any, source: Path, target: Path, options: Any, config: SwarmConfig) -> None:
-        predict(surrogate, source, target, options, self.geometry(config))
-
-    def films(self, run: Any) -> Sequence[Film]:
-        return films.of_report(run)
+        forecast_file(surrogate, source, target, options, self.geometry(config))
 
 
 def _record(split: str, case: int, config: SwarmConfig) -> dict[str, Any]:

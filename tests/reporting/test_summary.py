@@ -1,0 +1,160 @@
+"""The report dictionary: verdicts, leaderboards, tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import polars as pl
+import pytest
+
+from emulant.dataset.seams import Metric
+from emulant.errors import DataError
+from emulant.reporting.boards import boards, described, split_group
+from emulant.reporting.summary import Facts, as_json, summarise
+
+Summarise = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def summarised(meanings: dict[str, Metric]) -> Summarise:
+    """A report on rows (model, kind, metric, group, horizon, value, low, high) of the split `test`."""
+
+    def of(*rows: tuple[str, str, str, str, str, float, float, float]) -> dict[str, Any]:
+        columns = ("split", "model", "kind", "metric", "group", "horizon", "value", "ci_low", "ci_high", "n")
+        frame = pl.DataFrame([("test", *row, 20) for row in rows], schema=list(columns), orient="row")
+        return summarise(frame, meanings, "r2", Facts("made up"))
+
+    return of
+
+
+def _r2(model: str, kind: str, value: float, group: str = "all", horizon: str = "all") -> tuple[Any, ...]:
+    return (model, kind, "r2", group, horizon, value, value - 0.02, value + 0.02)
+
+
+def _skill(model: str, value: float, low: float, group: str = "all", horizon: str = "all") -> tuple[Any, ...]:
+    return (model, "surrogate", "skill", group, horizon, value, low, 2 * value - low)
+
+
+def test_the_summary_survives_json_unchanged(summary: dict[str, Any]) -> None:
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    assert json.loads(as_json(summary), parse_constant=refuse) == summary
+
+
+def test_a_surrogate_that_wins_is_said_to_win(summary: dict[str, Any]) -> None:
+    first, second = summary["verdicts"]
+    assert (first["model"], first["tone"], first["word"]) == ("spectral", "good", "beats")
+    assert first["sentence"].startswith("`spectral` beats the best baseline, `drift`: r2 0.824 [")
+    assert "closes 70\u00a0% of the gap" in first["sentence"]
+    assert (second["model"], second["tone"], second["word"]) == ("pod_mvar", "bad", "loses")
+    assert "loses to `drift`, `persistence` and `climatology`: r2 -1.55" in second["sentence"]
+    assert "Standing still is the better forecast" in second["sentence"]
+
+
+def test_a_win_within_the_interval_is_not_claimed(summarised: Summarise) -> None:
+    rivals = (_r2("hero", "surrogate", 0.5), _r2("drift", "baseline", 0.49))
+    assert summarised(*rivals, _skill("hero", 0.02, -0.01))["verdicts"][0]["tone"] == "neutral"
+    assert summarised(*rivals, _skill("hero", 0.02, 0.01))["verdicts"][0]["tone"] == "good"
+
+
+def test_the_best_baseline_follows_the_direction_of_the_metric(meanings: dict[str, Metric]) -> None:
+    columns = ("split", "model", "kind", "metric", "group", "horizon", "value", "ci_low", "ci_high", "n")
+    rows = [
+        ("test", name, "baseline", "rmse", "all", "all", value, value, value, 3)
+        for name, value in (("poor", 0.9), ("good", 0.2), ("undefined", float("nan")))
+    ]
+    board = boards(pl.DataFrame(rows, schema=list(columns), orient="row"))[0]
+    best = board.best_baseline("rmse", described(meanings)["rmse"])
+    assert best is not None
+    assert best[0] == "good"
+    assert board.ranked("rmse", described(meanings)["rmse"], board.models) == ["good", "poor", "undefined"]
+
+
+def test_until_when_and_where_are_told(summarised: Summarise) -> None:
+    rows: list[tuple[Any, ...]] = [_r2("hero", "surrogate", 0.6), _r2("drift", "baseline", 0.5)]
+    rows += [_skill("hero", 0.2, 0.1)]
+    for horizon, ours in (("0.1", 0.9), ("1", 0.7), ("10", 0.1)):
+        rows += [_r2("hero", "surrogate", ours, horizon=horizon), _r2("drift", "baseline", 0.5, horizon=horizon)]
+    for family, ours in (("ring", 0.4), ("uniform", 0.8)):
+        rows += [_r2("hero", "surrogate", ours, family), _r2("drift", "baseline", 0.5, family)]
+    details = {detail["about"]: detail for detail in summarised(*rows)["verdicts"][0]["details"]}
+    assert details["until when"]["text"] == "ahead for lead times 0.1, 1 s, behind for 10 s"
+    assert details["where"] == {"tone": "bad", "about": "where", "text": "behind a baseline on `ring`"}
+
+
+def test_diverged_scores_are_words_and_rank_last(summary: dict[str, Any]) -> None:
+    board = next(board for board in summary["leaderboards"] if board["name"] == "test_long_at_1")
+    contest = [row for row in board["rows"] if row["kind"] != "oracle"]
+    assert contest[-1]["model"] == "pod_mvar"
+    assert contest[-1]["cells"]["r2"] | {"n": 0, "order": 0} == {
+        "value": None,
+        "low": None,
+        "high": None,
+        "n": 0,
+        "text": "diverged",
+        "interval": "",
+        "order": 0,
+    }
+
+
+def test_an_undefined_score_beats_nothing(summarised: Summarise) -> None:
+    report = summarised(_r2("hero", "surrogate", float("nan")), _r2("drift", "baseline", -5.0))
+    assert report["verdicts"][0]["tone"] == "bad"
+    assert report["leaderboards"][0]["rows"][-1]["model"] == "hero"
+    assert report["leaderboards"][0]["rows"][-1]["cells"]["r2"]["text"] == "undefined"
+
+
+def test_boards_are_ordered_and_oracles_come_last_with_their_label(summary: dict[str, Any]) -> None:
+    titles = [board["title"] for board in summary["leaderboards"]]
+    assert titles == ["test, cold start", "test, start at 1 s", "test_long, cold start", "test_long, start at 1 s"]
+    for board in summary["leaderboards"]:
+        assert board["columns"][:2] == ["r2", "skill"]
+        assert board["rows"][-1]["model"] == "pod_ceiling"
+        assert board["rows"][-1]["mark"] == "uses the truth"
+        values = [row["cells"]["r2"]["value"] for row in board["rows"][:-1]]
+        known = [value for value in values if value is not None]
+        assert known == sorted(known, reverse=True)
+
+
+def test_a_loss_is_marked_in_every_table(summary: dict[str, Any]) -> None:
+    marks = {row["model"]: row["mark"] for row in summary["leaderboards"][0]["rows"]}
+    assert marks["pod_mvar"] == "loses to `drift`"
+    assert marks["drift"] == "best baseline"
+    for table in (*summary["groups"], *summary["lead_times"]):
+        for row in table["rows"]:
+            if row["model"] == "pod_mvar":
+                assert all(cell["loses"] for cell in row["cells"].values()), table["title"]
+            if row["kind"] != "surrogate":
+                assert not any(cell["loses"] for cell in row["cells"].values())
+
+
+def test_lead_times_are_ordered_as_numbers(summarised: Summarise) -> None:
+    times = ("10", "2", "0.5")
+    report = summarised(*(_r2("drift", "baseline", 0.3, horizon=time) for time in times))
+    assert report["lead_times"][0]["columns"] == ["0.5", "2", "10"]
+
+
+def test_a_run_without_surrogates_or_scores_still_reports(summarised: Summarise) -> None:
+    assert summarised(_r2("drift", "baseline", 0.3))["verdicts"] == []
+    assert summarised()["leaderboards"] == []
+    alone = summarised(_r2("hero", "surrogate", 0.3))["verdicts"][0]
+    assert (alone["tone"], alone["word"]) == ("neutral", "unclear")
+    assert "no baseline beside it" in alone["sentence"]
+
+
+def test_warm_groups_are_told_from_families_with_an_at_sign() -> None:
+    assert split_group("ring@1.5") == ("ring", "1.5")
+    assert split_group("ring") == ("ring", "")
+    assert split_group("a@b") == ("a@b", "")
+
+
+def test_a_damaged_frame_is_a_data_error(metrics: pl.DataFrame, meanings: dict[str, Metric]) -> None:
+    with pytest.raises(DataError, match="ci_low"):
+        summarise(metrics.drop("ci_low"), meanings, "r2", Facts("x"))
+    with pytest.raises(DataError, match="kind 'wizard'"):
+        summarise(metrics.with_columns(kind=pl.lit("wizard")), meanings, "r2", Facts("x"))
+    with pytest.raises(DataError, match="'r3' is not described"):
+        summarise(metrics, meanings, "r3", Facts("x"))
