@@ -116,10 +116,19 @@ def generate(
     wanted = _wanted_splits(study, splits)
     claim(run_folder, study, fresh)
     engine = engine or Local(available_cores())
-    summaries = {}
-    for split in wanted:
-        with logged(run_folder, f"generate {split}"):
-            summaries[split] = _generate_split(study, run_folder, split, shards, engine, retry_failed, listen)
+    work = GenerateShards(study.system, study.config, run_folder.root, study.data_key)
+    open_shards: list[Shard] = []
+    with logged(run_folder, "simulate"):
+        for pass_ in study.system.passes:  # a pass may read what the one before it has written
+            asked = [shard for split in wanted for shard in _chosen(study, pass_, split, shards)]
+            todo = [
+                shard
+                for shard in asked
+                if not work.store(shard.split).is_done(shard, work.key, retry_failed=retry_failed)
+            ]
+            _work_off(engine, work, asked, todo, listen)
+            open_shards += todo
+    summaries = {split: _summarise(study, work.store(split), open_shards) for split in wanted}
     _judge(study, summaries)
     return summaries
 
@@ -133,41 +142,36 @@ def _wanted_splits(study: Study, splits: Iterable[str] | None) -> tuple[str, ...
     return wanted
 
 
-def _generate_split(
-    study: Study,
-    run_folder: RunFolder,
-    split: str,
-    chosen: range | None,
-    engine: Engine,
-    retry_failed: bool,
-    listen: Listener,
-) -> SplitSummary:
-    system, key, store = study.system, study.data_key, Store(run_folder.split(split))
-    shards = [shard for pass_ in system.passes for shard in system.shards(study.config, pass_, split)]
-    store.begin()
-    worked_on = shards if chosen is None else [shards[index] for index in chosen if index < len(shards)]
-    todo = [shard for shard in worked_on if not store.is_done(shard, key, retry_failed=retry_failed)]
-    done, cases = sum(len(shard.cases) for shard in worked_on if shard not in todo), _count(worked_on)
-    listen(f"simulate {split}", done, cases)
-    for outcome in engine.run(todo, GenerateShards(system, study.config, store.folder, key)):
+def _chosen(study: Study, pass_: str, split: str, indices: range | None) -> Sequence[Shard]:
+    shards = study.system.shards(study.config, pass_, split)
+    return shards if indices is None else [shards[index] for index in indices if index < len(shards)]
+
+
+def _work_off(
+    engine: Engine, work: GenerateShards, asked: Sequence[Shard], todo: Sequence[Shard], listen: Listener
+) -> None:
+    for split in dict.fromkeys(shard.split for shard in asked):
+        work.store(split).begin()
+    cases = sum(len(shard.cases) for shard in asked)
+    done = cases - sum(len(shard.cases) for shard in todo)
+    listen("simulate", done, cases)
+    for outcome in engine.run(todo, work):
         done += len(outcome.shard.cases)
-        listen(f"simulate {split}", done, cases)
-    return _summarise(study, store, split, shards, len(todo))
+        listen("simulate", done, cases)
 
 
-def _count(shards: Sequence[Shard]) -> int:
-    return sum(len(shard.cases) for shard in shards)
-
-
-def _summarise(study: Study, store: Store, split: str, shards: Sequence[Shard], computed: int) -> SplitSummary:
+def _summarise(study: Study, store: Store, computed: Sequence[Shard]) -> SplitSummary:
+    """Write the manifest of a split, and what it holds."""
+    system, split = study.system, store.folder.name
+    shards = [shard for pass_ in system.passes for shard in system.shards(study.config, pass_, split)]
     sidecars = [sidecar for shard in shards if (sidecar := store.sidecar(shard.id)) is not None]
-    fields = dict(getattr(study.system, "fields", {}))
-    digest = store.write_manifest(study.system.name, split, study.data_key, fields, shards)
+    fields = dict(getattr(system, "fields", {}))
+    digest = store.write_manifest(system.name, split, study.data_key, fields, shards)
     write_json(store.folder / "environment.json", environment())
     return SplitSummary(
         split,
         shards=len(shards),
-        computed=computed,
+        computed=sum(shard.split == split for shard in computed),
         ok=sum(sidecar.count("ok") for sidecar in sidecars),
         rejected=sum(sidecar.count("rejected") for sidecar in sidecars),
         failed=sum(sidecar.count("failed") for sidecar in sidecars),

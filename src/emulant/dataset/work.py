@@ -17,12 +17,18 @@ from emulant.errors import SimulationError
 
 @dataclass(frozen=True)
 class GenerateShards:
-    """Simulates and stores shards of one split; picklable, so that any engine can carry it to its workers."""
+    """Simulates and stores shards of a run; picklable, so that any engine can carry it to its workers."""
 
     system: System
     config: DataConfig
-    folder: Path
+    root: Path
+    """The run folder."""
     key: str
+    """Hash of the configuration."""
+
+    def store(self, split: str) -> Store:
+        """Where the shards of a split go."""
+        return Store(self.root / split)
 
     @property
     def timeout(self) -> float | None:
@@ -43,8 +49,9 @@ class GenerateShards:
         results = {result.case: result for result in self._simulate(tried)}
         results |= {case: CaseResult(case, status="failed", reason=reason) for case, reason in excluded.items()}
         product = [results[case] for case in shard.cases]
-        files = self.system.write(shard, [result for result in product if result.status == "ok"], self.folder)
-        sidecar = Store(self.folder).commit(shard, self.key, product, files, time.perf_counter() - start)
+        store = self.store(shard.split)
+        files = self.system.write(shard, [result for result in product if result.status == "ok"], store.folder)
+        sidecar = store.commit(shard, self.key, product, files, time.perf_counter() - start)
         return sidecar.outcome(shard)
 
     def probe(self, shard: Shard) -> None:

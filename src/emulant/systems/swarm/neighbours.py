@@ -18,7 +18,6 @@ from emulant.errors import DataError
 from emulant.systems.swarm.config import Box
 
 Vector = NDArray[np.float64]
-Vectors = tuple[Vector, ...]
 Index = NDArray[np.intp]
 
 VECTOR = 8
@@ -195,47 +194,43 @@ def pair_sums(pair: Callable[..., tuple[float, float]]) -> Callable[..., None]:
     """
 
     @njit  # type: ignore[untyped-decorator]
-    def abreast(law: Any, x: Vector, y: Vector, p: Vector, q: Vector, others: Vectors, start: int, stop: int) -> None:
-        for j in range(start, stop):
-            x_j, y_j, a_j, b_j = others[0][j], others[1][j], others[2][j], others[3][j]
-            for k in range(x.size):
-                more_p, more_q = pair(x[k] - x_j, y[k] - y_j, a_j, b_j, law)
-                p[k] += more_p
-                q[k] += more_q
+    def abreast(law: Any, begin: int, end: int, runs: int, cells: Cells) -> None:
+        x, y, p, q = cells.x[begin:end], cells.y[begin:end], cells.p[begin:end], cells.q[begin:end]
+        for r in range(runs):
+            right, up = cells.shifts[r, 0], cells.shifts[r, 1]
+            for j in range(cells.runs[r, 0], cells.runs[r, 1]):
+                x_j, y_j, a_j, b_j = cells.x[j], cells.y[j], cells.a[j], cells.b[j]
+                for k in range(x.size):
+                    more_p, more_q = pair(x[k] + right - x_j, y[k] + up - y_j, a_j, b_j, law)
+                    p[k] += more_p
+                    q[k] += more_q
+
+    @njit  # type: ignore[untyped-decorator]
+    def in_turn(law: Any, begin: int, end: int, runs: int, cells: Cells) -> None:
+        x, y, a, b = cells.x, cells.y, cells.a, cells.b
+        for k in range(begin, end):
+            p, q = 0.0, 0.0
+            for r in range(runs):
+                x_k, y_k = x[k] + cells.shifts[r, 0], y[k] + cells.shifts[r, 1]
+                for j in range(cells.runs[r, 0], cells.runs[r, 1]):
+                    more_p, more_q = pair(x_k - x[j], y_k - y[j], a[j], b[j], law)
+                    p += more_p
+                    q += more_q
+            cells.p[k], cells.q[k] = p, q
 
     @njit  # type: ignore[untyped-decorator]
     def by_cells(law: Any, box: Box, cells: Cells) -> None:
-        x, y, a, b, p, q = cells.x, cells.y, cells.a, cells.b, cells.p, cells.q
-        runs, shifts, first = cells.runs, cells.shifts, cells.first
         for row in range(cells.rows):
             for column in range(cells.columns):
-                begin, end = first[row * cells.columns + column], first[row * cells.columns + column + 1]
+                cell = row * cells.columns + column
+                begin, end = cells.first[cell], cells.first[cell + 1]
                 if begin == end:
                     continue
-                count = _runs(column, row, box, cells)
-                if end - begin >= VECTOR:
-                    for r in range(count):
-                        right, up = shifts[r, 0], shifts[r, 1]
-                        abreast(
-                            law,
-                            x[begin:end] + right,
-                            y[begin:end] + up,
-                            p[begin:end],
-                            q[begin:end],
-                            (x, y, a, b),
-                            runs[r, 0],
-                            runs[r, 1],
-                        )
-                    continue
-                for k in range(begin, end):
-                    p_k, q_k = 0.0, 0.0
-                    for r in range(count):
-                        x_k, y_k = x[k] + shifts[r, 0], y[k] + shifts[r, 1]
-                        for j in range(runs[r, 0], runs[r, 1]):
-                            more_p, more_q = pair(x_k - x[j], y_k - y[j], a[j], b[j], law)
-                            p_k += more_p
-                            q_k += more_q
-                    p[k], q[k] = p_k, q_k
+                runs = _runs(column, row, box, cells)
+                if end - begin < VECTOR:
+                    in_turn(law, begin, end, runs, cells)
+                else:
+                    abreast(law, begin, end, runs, cells)
 
     @njit  # type: ignore[untyped-decorator]
     def directly(law: Any, box: Box, cells: Cells) -> None:

@@ -96,18 +96,21 @@ class PodMvar:
         choice, tuned_r2 = Choice(config.rank, config.lag, config.ridge, config.intercept), None
         if config.tune is not None:
             choice, tuned_r2 = tune(train, config.tune)
+        self._shape = next(iter(train.batches(1, [TARGET])))[TARGET].shape[1:]
         self.model = _fit(train, choice, config.energy)
+        self.blend = None
         self.lag = choice.lag
         if config.blend:
             fixed = replace(choice, rank=self.model.encoder.rank)  # folds have as many modes as the model
-            self.blend = Blend.fit(
+            blend = Blend.fit(
                 train,
                 lambda part: _forecast_with(_fit(part, fixed, config.energy)),
                 lag=config.lag,
                 count=config.folds,
                 target=TARGET,
             )
-        self._shape = next(iter(train.batches(1, [TARGET])))[TARGET].shape[1:]
+            # The mean of the POD is the climatology up to rounding; so it need not be stored twice.
+            self.blend = replace(blend, climatology=self.model.encoder.mean.reshape(self._shape[1:]))
         self._metadata = _metadata(train, config, self.model, tuned_r2, self.blend)
         self._index = _index(train, self._shape[0])
 
