@@ -13,7 +13,6 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args
 
-import orjson
 import tomli_w
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -259,9 +258,8 @@ def _check(
 ) -> Any:
     """`model` filled from `values`; on faults they are appended to `faults` and the result is None."""
     try:
-        return model.model_validate_json(
-            orjson.dumps(values, option=orjson.OPT_PASSTHROUGH_DATETIME, default=str), strict=True
-        )
+        # Strict JSON is what TOML means: "40" is no number and true no integer, but a list may fill a tuple.
+        return model.model_validate_json(json.dumps(values, default=str), strict=True)
     except ValidationError as error:
         for details in error.errors():
             faults.append(_fault(model, details, prefix, extra_names or set()))
@@ -299,7 +297,10 @@ def _fault(model: type[BaseModel], details: ErrorDetails, prefix: str, extra_nam
     phrase = _PHRASES.get(details["type"])
     if phrase is None:
         return Fault(key, f"{details['msg']}, is {shown}")
-    return Fault(key, phrase.format(**{**details.get("ctx", {}), "input": shown}))
+    limits = {
+        name: f"{limit:g}" if isinstance(limit, float) else limit for name, limit in details.get("ctx", {}).items()
+    }
+    return Fault(key, phrase.format(**limits, input=shown))
 
 
 def _names_at(model: type[BaseModel], location: Sequence[str]) -> set[str]:

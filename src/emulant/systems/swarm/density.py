@@ -135,7 +135,8 @@ def _product(along_x: Array, along_y: Array, field: Array) -> None:
                     field[k, i] += near * along_x[j, i] + far * along_x[j + 1, i]
     if particles % 2:
         for k in range(rows):
-            field[k] += along_y[-1, k] * along_x[-1]
+            for i in range(columns):
+                field[k, i] += along_y[-1, k] * along_x[-1, i]
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]

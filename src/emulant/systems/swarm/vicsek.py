@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -127,11 +127,19 @@ def _step(state: State, turns: Array, box: Box, rules: Rules, morse: Morse | Non
 
 
 @njit  # type: ignore[untyped-decorator]
-def _reorder(state: State, order: NDArray[np.intp]) -> None:
+def _take(array: NDArray[Any], order: NDArray[np.intp], spare: NDArray[Any]) -> None:
+    for k in range(order.size):
+        spare[k] = array[order[k]]
+    for k in range(order.size):
+        array[k] = spare[k]
+
+
+@njit  # type: ignore[untyped-decorator]
+def _reorder(state: State, cells: Cells) -> None:
     """Keep the particles in the order of the cells, so that neighbours in space are neighbours in memory."""
     for array in (state.x, state.y, state.ux, state.uy, state.speed):
-        array[:] = array[order]
-    state.number[:] = state.number[order]
+        _take(array, cells.order, state.turn)
+    _take(state.number, cells.order, cells.cell)
 
 
 @njit  # type: ignore[untyped-decorator]
@@ -163,7 +171,7 @@ def _advance(
             return done + k
         step = done + k + 1
         if step % REORDER == 1:
-            _reorder(state, mean.cells.order)
+            _reorder(state, mean.cells)
         if step % rules.every == 0 and step // rules.every < len(frames[0]):
             _store(step // rules.every, state, *frames)
     return done + len(turns)
