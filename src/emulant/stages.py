@@ -16,7 +16,8 @@ from emulant.claim import claim
 from emulant.dataset.atomic import write_json
 from emulant.dataset.environment import environment
 from emulant.dataset.hashing import hash_value
-from emulant.dataset.seams import Engine, Shard
+from emulant.dataset.memory import Remembered
+from emulant.dataset.seams import Dataset, Engine, Shard
 from emulant.dataset.store import Store, StoredFile
 from emulant.dataset.work import GenerateShards
 from emulant.engines.local import Local
@@ -272,20 +273,35 @@ def evaluate(run: Run, *, listen: Listener = _silent) -> dict[str, Any]:
     for split in run.test_splits or ("test",):
         _require_data(run, split)
     train(run, [entrant.name for entrant in run.entrants() if entrant.kind != "surrogate"])
-    entrants, found, notes = list(run.entrants()), list[scores.CaseScores](), dict[str, None]()
+    tests, notes = _tests(run)
+    entrants, found = list(run.entrants()), list[scores.CaseScores]()
     for index, entrant in enumerate(entrants):
         listen("evaluate", index, len(entrants))
         with logged(run.folder, f"evaluate {entrant.name}"):
-            found += _predict_and_score(run, entrant, notes)
+            found += _predict_and_score(run, entrant, tests)
     listen("evaluate", len(entrants), len(entrants))
     return _tabulate(run, found, notes)
 
 
-def _predict_and_score(run: Run, entrant: Entrant, notes: dict[str, None]) -> list[scores.CaseScores]:
+Tests = Sequence[tuple[Dataset, Sequence[forecasts.Start]]]
+"""The test splits, each with the starts of its forecasts."""
+
+
+def _tests(run: Run) -> tuple[Tests, list[str]]:
+    tests, notes = [], []
+    for split in run.test_splits:
+        dataset = Remembered(run.dataset(split))
+        times = forecasts.frame_times(dataset)
+        starts, said = forecasts.starts(times, run.study.context_frames, run.study.evaluation.warm_starts)
+        tests.append((dataset, starts))
+        notes += [f"{split}: {note}" for note in said]
+    return tests, notes
+
+
+def _predict_and_score(run: Run, entrant: Entrant, tests: Tests) -> list[scores.CaseScores]:
     """The scores of one model on all test splits, from its kept predictions; these are made if they are not there."""
     table, metrics = run.study.evaluation, run.study.system.metrics
     kept = Predictions(run.folder.predictions(entrant.name))
-    tests = [(run.dataset(split), _starts(run, split, notes)) for split in run.test_splits]
     key = _prediction_key(run, entrant)
     if not kept.are_for(key):
         model, written = run.model(entrant.name), list[Path]()
@@ -304,13 +320,6 @@ def _predict_and_score(run: Run, entrant: Entrant, notes: dict[str, None]) -> li
     return found
 
 
-def _starts(run: Run, split: str, notes: dict[str, None]) -> tuple[forecasts.Start, ...]:
-    times = forecasts.frame_times(run.dataset(split))
-    starts, said = forecasts.starts(times, run.study.context_frames, run.study.evaluation.warm_starts)
-    notes.update(dict.fromkeys(f"{split}: {note}" for note in said))
-    return starts
-
-
 def _prediction_key(run: Run, entrant: Entrant) -> str:
     """Hash of all that decides the predictions: the weights, the test data, and from where forecasts start."""
     card = run.card(entrant.name)
@@ -323,7 +332,7 @@ def _hashes(folder: Path) -> list[str]:
     return [StoredFile.of(path, folder).sha256 for path in sorted(folder.glob("*.npz"))]
 
 
-def _tabulate(run: Run, found: Sequence[scores.CaseScores], notes: dict[str, None]) -> dict[str, Any]:
+def _tabulate(run: Run, found: Sequence[scores.CaseScores], notes: Sequence[str]) -> dict[str, Any]:
     system, table = run.study.system, run.study.evaluation
     cases = {split: run.dataset(split).cases for split in run.test_splits}
     headline = system.metrics[system.headline]

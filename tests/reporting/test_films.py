@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 from PIL import Image
@@ -80,6 +81,7 @@ def test_no_error_is_the_middle_of_its_scale_and_missing_is_grey(tmp_path: Path)
     indices = _pixels(tmp_path, _reel(_ramp(), forecast))
     error = indices[25 : 25 + 128, 10 + 2 * 202 : 10 + 2 * 202 + 192]
     assert np.all(error[:64] == DIFFERENCE + LEVELS // 2)
+    assert np.array_equal(palette()[error[0, 0]], mpl.colormaps["berlin"](0.5, bytes=True)[:3])
     assert np.all(error[-20:] == MISSING)
 
 

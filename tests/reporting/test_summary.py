@@ -119,6 +119,11 @@ def test_boards_are_ordered_and_oracles_come_last_with_their_label(summary: dict
         assert known == sorted(known, reverse=True)
 
 
+def test_the_test_split_comes_first_whatever_the_others_are_called(metrics: pl.DataFrame) -> None:
+    renamed = metrics.with_columns(split=metrics["split"].replace({"test_long": "challenge"}))
+    assert [board.split for board in boards(renamed)] == ["test", "test", "challenge", "challenge"]
+
+
 def test_a_loss_is_marked_in_every_table(summary: dict[str, Any]) -> None:
     marks = {row["model"]: row["mark"] for row in summary["leaderboards"][0]["rows"]}
     assert marks["pod_mvar"] == "loses to `drift`"

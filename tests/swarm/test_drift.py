@@ -73,6 +73,17 @@ def test_between_walls_the_centre_is_a_plain_one_and_the_frame_is_mirrored() -> 
     np.testing.assert_allclose(Drift().forecast(context, 2)["rho"], truth[:, :2], atol=0.003)
 
 
+def test_what_leaves_a_wall_comes_with_its_mirror_image() -> None:
+    context, _ = flock(np.array([np.pi]), start=(12.0, 4.0), bc="reflecting")
+    rho = context.fields["rho"][:, :1]  # the first frame: at the wall, and half of it beyond
+    headings = np.full((1, 1, 3), np.pi)
+    context = replace(context, fields={"rho": rho, "headings": headings}, times=context.times[:1])
+    profile = Drift().forecast(context, 5)["rho"][0, -1].sum(axis=0)
+    x = (np.arange(48) + 0.5) * 12 / 48
+    expected = np.exp(-((x - (12.0 - 1.5 * 5 * STEP)) ** 2) / (2 * 0.8**2))
+    np.testing.assert_allclose(profile / profile.max(), expected / expected.max(), atol=1e-3)
+
+
 def test_no_swarm_outruns_its_particles() -> None:
     noise = np.random.default_rng(0).uniform(size=(20, 4, 40, 48))
     context = Context({"rho": noise}, np.arange(4.0), 0.01, GEOMETRY)

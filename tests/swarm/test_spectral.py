@@ -12,7 +12,7 @@ import pytest
 from emulant.dataset.npz import ArrayDataset
 from emulant.dataset.seams import Array, Context, Field, Fields, Forecaster
 from emulant.errors import SurrogateError
-from emulant.systems.swarm.spectral import Box, Modes, Spectral, SpectralTable
+from emulant.systems.swarm.spectral import Box, Modes, ShellModel, Spectral, SpectralTable
 
 FAMILIES = ("uniform", "gaussian_cluster", "ring", "two_clusters")
 
@@ -156,6 +156,7 @@ def test_shells_are_physical_lengths_of_k() -> None:
     data = swarm(1, 0, size=(24.0, 12.0), cells=(48, 24), steps=1)
     modes = Modes(Box.of(data.geometry, 0.1))
     lengths = np.linalg.norm(modes.wavevectors, axis=1) * 24 / (2 * np.pi)
+    assert lengths.min() > 0.99  # k = 0 is the mass, which is not forecast
     for shell in range(modes.shell.max() + 1):
         assert np.ptp(lengths[modes.shell == shell]) < 1
 
@@ -229,6 +230,15 @@ def test_other_boxes_work_too(bc: str) -> None:
     score = r2(spectral.forecast(seen(test), 17)["rho"], truth).mean()
     still = r2(test.arrays["rho"][:, 3:4], truth).mean()
     assert 1 - (1 - score) / (1 - still) > 0.7
+
+
+def test_a_law_that_grows_is_followed_where_it_was_seen_and_no_further() -> None:
+    start = np.random.default_rng(0).normal(size=(5, 1, 4, 1)) + 1j
+    states = start * 1.05 ** np.arange(12)[:, None, None]
+    law = ShellModel.fit(states, np.array([0, 0, 1, 1]), 3, 1e-9)
+    forecast = law.forecast(states[:, :3], np.array([0, 0, 1, 1]), 500)
+    np.testing.assert_allclose(forecast[:, :9], states[:, 3:, :, 0], rtol=1e-5)
+    np.testing.assert_allclose(np.abs(forecast[:, 8:]), np.abs(states[:, 11:, :, 0]) * np.ones((492, 1)), rtol=1e-4)
 
 
 def test_no_horizon_blows_up(fitted: Spectral, held_out: Memory) -> None:

@@ -38,8 +38,13 @@ def storage_error(path: Path, error: OSError) -> DataError:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """Yield a partial path to write to; on success it becomes `path`, on any error it is removed.
+
+    Args:
+        path: The file to be.
+        durable: Wait until the bytes are on the disk. Without it a power cut, though no kill, may leave a torn file:
+            for files that are checked by their hash before use and cheap to make again.
 
     Raises:
         DataError: The operating system refused (disk full, read-only, no permission).
@@ -48,9 +53,11 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
-        _sync(partial)
+        if durable:
+            sync(partial)
         partial.replace(path)
-        _sync(path.parent)
+        if durable:
+            sync(path.parent)
     except OSError as error:
         raise storage_error(path, error) from error
     finally:
@@ -58,7 +65,8 @@ def replacing(path: Path) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Wait until a file or folder is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -82,7 +90,7 @@ def write_json(path: Path, value: Any) -> Path:
     return write_bytes(path, orjson.dumps(value, option=options))
 
 
-def write_npz(path: Path, arrays: Mapping[str, Any]) -> Path:
+def write_npz(path: Path, arrays: Mapping[str, Any], *, durable: bool = True) -> Path:
     """An uncompressed NPZ. numpy gives every entry the same date, so equal arrays give equal bytes.
 
     Raises:
@@ -92,6 +100,6 @@ def write_npz(path: Path, arrays: Mapping[str, Any]) -> Path:
     objects = [name for name, array in values.items() if array.dtype.hasobject]
     if objects:
         raise TypeError(f"{path}: {', '.join(objects)} would need pickle, which emulant never writes")
-    with replacing(path) as partial, partial.open("wb") as file:
+    with replacing(path, durable=durable) as partial, partial.open("wb") as file:
         np.savez(file, allow_pickle=False, **values)
     return path

@@ -169,7 +169,10 @@ def open_split(
 
 
 def case_row(split: str, case: int, record: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of `Dataset.cases`; what the record has of plain numbers and texts become columns."""
-    plain = {key: value for key, value in record.items() if isinstance(value, int | float | str)}
+    """A row of `Dataset.cases`: the record's `family` and `group_key`, and a column for each of its `parameters`.
+
+    Surrogates see the parameters of a case, so nothing else of a record gets among them.
+    """
     row = {"case": case, "split": split, "group_key": f"{split}/{case}", "family": "all", "status": "ok"}
-    return {**row, **plain}
+    named = {key: record[key] for key in ("group_key", "family") if key in record}
+    return {**row, **named, **record.get("parameters", {})}

@@ -54,7 +54,8 @@ class CaseResult:
     case: int
     arrays: Fields = field(default_factory=dict)
     record: Mapping[str, Any] = field(default_factory=dict)
-    """What a reader wants to know about the case beside its arrays; JSON types only, no clock."""
+    """What a reader wants to know about the case beside its arrays; JSON types only, no clock. Of it, `family`,
+    `group_key` and the table `parameters` become columns of `Dataset.cases`; surrogates see the parameters."""
     status: Status = "ok"
     reason: str = ""
 
@@ -93,11 +94,11 @@ class Dataset(Protocol):
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """The fields that a surrogate puts out."""
+        """The fields that a surrogate puts out; their first dimension is the time axis of all sequences."""
 
     @property
     def geometry(self) -> Mapping[str, Any]:
-        """Constants of the system that a surrogate may use: box, grid, time step."""
+        """Constants that a surrogate may use: box, grid, `step` between frames (unless `times` is a field)."""
 
     def __len__(self) -> int: ...
 
@@ -165,7 +166,10 @@ class Forecaster(Protocol):
     def fit(self, train: Dataset, validation: Dataset | None = None) -> None: ...
 
     def forecast(self, context: Context, horizon: int) -> dict[str, Array]:
-        """The target fields of the next `horizon` frames, (C, horizon, ...) each. NaN means "not put out"."""
+        """The target fields of the next `horizon` frames, (C, horizon, ...) each.
+
+        NaN means "not put out" and is an error; a rollout that has left every bound must put out inf.
+        """
 
     def save(self, folder: Path) -> list[Path]:
         """Write the weights; the files written."""

@@ -33,7 +33,9 @@ def tabulate(found: Iterable[CaseScores], cases: Mapping[str, pl.DataFrame]) -> 
         for metric, values in scores.values.items():
             part = pl.DataFrame({"case": list(scores.cases), "value": values[:, -1]}).join(known, on="case", how="left")
             labels = {"split": scores.split, "model": scores.model, "start": scores.start.label, "metric": metric}
-            frames.append(part.with_columns(pl.lit(text).alias(name) for name, text in labels.items()).select(SCHEMA.names()))
+            frames.append(
+                part.with_columns(pl.lit(text).alias(name) for name, text in labels.items()).select(SCHEMA.names())
+            )
     return pl.concat(frames).sort("split", "start", "model", "metric", "case")
 
 

@@ -37,7 +37,7 @@ class Predictions:
                 arrays: dict[str, Any] = {name: array[row] for name, array in fields.items()}
                 frames = len(next(iter(arrays.values())))
                 arrays |= {"times": times[start.index + 1 :][:frames], "context": start.index + 1}
-                written.append(write_npz(self.path(split, case, start), arrays))
+                written.append(write_npz(self.path(split, case, start), arrays, durable=False))
         return written
 
     def read(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -163,27 +162,22 @@ def lead_table(board: Board, metric: str, meaning: Meaning, headline: Headline) 
 
 
 def cell(score: Score | None, meaning: Meaning) -> dict[str, Any]:
-    """One score as numbers and as text; what is not finite is null and has its word."""
+    """One score as numbers and as text; what is not finite becomes null in JSON and keeps its word."""
     if score is None:
         return {"value": None, "low": None, "high": None, "n": 0, "text": "", "interval": "", "order": None}
-    order = meaning.best_first(score.value)
     return {
-        "value": finite(score.value),
-        "low": finite(score.low),
-        "high": finite(score.high),
+        "value": score.value,
+        "low": score.low,
+        "high": score.high,
         "n": score.n,
         "text": number(score.value, meaning.perfect),
         "interval": interval(score.low, score.high, meaning.perfect),
-        "order": finite(max(min(order, 1e300), -1e300)),
+        "order": meaning.best_first(score.value),
     }
 
 
-def finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
 def plain(value: Any) -> Any:
-    """The same in JSON types only, by way of JSON itself."""
+    """The same in JSON types only, by way of JSON itself: what is not finite becomes null."""
     options = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
     return orjson.loads(orjson.dumps(value, default=str, option=options))
 

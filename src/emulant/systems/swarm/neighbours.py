@@ -92,22 +92,28 @@ def cells_for(particles: int, reach: float, box: Box) -> Cells:
     """Work space for sums over pairs at most `reach` apart.
 
     A cell is never smaller than the reach (with a margin that keeps rounding from losing a pair at exactly that
-    distance), and there are at most about four cells to a particle. With fewer than three cells along a periodic
-    axis a neighbour would be met twice, hence the direct sum.
+    distance), and there are at most four cells to a particle. For few particles, or with fewer than three cells along a periodic
+    axis (where a neighbour would be met twice), there is one cell: the direct sum.
     """
     size = max(reach * (1 + 1e-9), math.sqrt(box.Lx * box.Ly / (4 * particles)))
     columns, rows = max(1, int(box.Lx / size)), max(1, int(box.Ly / size))
     if particles <= FEW or (box.periodic and min(columns, rows) < 3):
         columns = rows = 1
+    x, y, a, b, p, q = np.zeros((6, particles))
     return Cells(
-        columns,
-        rows,
-        np.zeros(particles, np.intp),
-        np.zeros(columns * rows + 2, np.intp),
-        np.zeros(particles, np.intp),
-        *(np.zeros(particles) for _ in range(6)),
-        np.zeros((6, 2), np.intp),
-        np.zeros((6, 2)),
+        columns=columns,
+        rows=rows,
+        cell=np.zeros(particles, np.intp),
+        first=np.zeros(columns * rows + 2, np.intp),
+        order=np.zeros(particles, np.intp),
+        x=x,
+        y=y,
+        a=a,
+        b=b,
+        p=p,
+        q=q,
+        runs=np.zeros((6, 2), np.intp),
+        shifts=np.zeros((6, 2)),
     )
 
 

@@ -64,9 +64,10 @@ class Rules(NamedTuple):
 
     dt: float
     radius: float
-    mobility: float
-    steer: bool
     every: int
+    mobility: float
+    forced: bool
+    steer: bool
 
 
 class Pull(NamedTuple):
@@ -90,14 +91,13 @@ def _unit(x: float, y: float, else_x: float, else_y: float) -> tuple[float, floa
 @njit  # type: ignore[untyped-decorator]
 def _velocity(i: int, state: State, mean: Pull, force: Pull, rules: Rules) -> tuple[float, float, float]:
     """New heading and speed of particle i: neighbours' mean, force, noise."""
-    ux, uy = state.ux[i], state.uy[i]
+    ux, uy, speed = state.ux[i], state.uy[i], state.speed[i]
     kick_x, kick_y = rules.mobility * force.x[i], rules.mobility * force.y[i]
     px, py = _unit(mean.x[i], mean.y[i], ux, uy)
-    if rules.steer:
+    if rules.forced and rules.steer:
         px, py = _unit(px + kick_x, py + kick_y, ux, uy)
     c, s = math.cos(state.turn[i]), math.sin(state.turn[i])
     px, py = c * px - s * py, s * px + c * py
-    speed = state.speed[i]
     if rules.steer:
         return px, py, speed
     vx, vy = speed * px + rules.dt * kick_x, speed * py + rules.dt * kick_y
@@ -184,6 +184,20 @@ def noise(table: NoiseTable, shape: tuple[int, int], rng: np.random.Generator) -
     return rng.normal(0.0, table.sd, shape)
 
 
+def _start(system: SystemTable, family: str, rng: np.random.Generator) -> State:
+    N, where = system.N, positions(family, system, rng)
+    heading = unit_vectors(rng.uniform(0, 2 * np.pi, N))
+    x, y, ux, uy = (vector.copy() for vector in (*where.T, *heading.T))
+    return State(x, y, ux, uy, np.full(N, system.speed), np.zeros(N), np.arange(N))
+
+
+def _rules(system: SystemTable) -> Rules:
+    table = system.forces
+    if table is None:
+        return Rules(system.dt, system.R, system.save_every, 0.0, False, True)
+    return Rules(system.dt, system.R, system.save_every, table.mu, True, table.mode == "steer")
+
+
 def simulate(
     system: SystemTable, family: str, rng: np.random.Generator, *, duration: float | None = None
 ) -> Trajectory:
@@ -202,45 +216,19 @@ def simulate(
         SimulationError: The forces have driven a particle across the whole box in one step.
     """
     duration = system.T if duration is None else duration
-    N, steps, count = system.N, system.steps_in(duration), system.frames_in(duration)
-    where = positions(family, system, rng)
-    heading = unit_vectors(rng.uniform(0, 2 * np.pi, N))
-    state = State(*where.T.copy(), *heading.T.copy(), np.full(N, system.speed), np.empty(N), np.arange(N))
-    stored = Trajectory(
-        np.empty((count, N, 2)),
-        np.empty((count, N)),
-        np.empty((count, N)),
-        np.arange(count) * system.save_every * system.dt,
-    )
-    pull = system.forces
-    rules = Rules(
-        system.dt,
-        system.R,
-        pull.mu if pull else 0.0,
-        pull is None or pull.mode == "steer",
-        system.save_every,
-    )
-    morse = forces.law(pull) if pull else None
-    mean = _pull(N, system.R, system.box)
-    force = _pull(N, pull.cutoff if pull else system.R, system.box)
-    block = max(1, BLOCK // N)
+    steps, shape = system.steps_in(duration), (system.frames_in(duration), system.N)
+    frames = np.empty((*shape, 2)), np.empty(shape), np.empty(shape)
+    times: Array = (np.arange(shape[0]) * system.save_every) * np.float64(system.dt)
+    state, rules, table = _start(system, family, rng), _rules(system), system.forces
+    morse, reach = (None, system.R) if table is None else (forces.law(table), table.cutoff)
+    mean, force = _pull(system.N, system.R, system.box), _pull(system.N, reach, system.box)
+    block = max(1, BLOCK // system.N)
     for done in range(0, max(steps, 1), block):
-        wanted = min(block, steps - done)
-        turns = noise(system.noise, (wanted, N), rng)
-        reached = _advance(
-            state,
-            turns,
-            done,
-            system.box,
-            rules,
-            morse,
-            mean,
-            force,
-            (stored.positions, stored.headings, stored.speeds),
-        )
-        if reached < done + wanted:
+        turns = noise(system.noise, (min(block, steps - done), system.N), rng)
+        reached = _advance(state, turns, done, system.box, rules, morse, mean, force, frames)
+        if reached < done + len(turns):
             raise SimulationError(
-                f"after {(reached + 1) * system.dt:g} s a particle moved farther in one step than the box is wide.",
+                f"at t = {(reached + 1) * system.dt:g} s a particle moved farther in one step than the box is wide.",
                 "Lower system.forces.mu or system.dt.",
             )
-    return stored
+    return Trajectory(*frames, times)
