@@ -96,12 +96,14 @@ def lead_time(board: Board, by: Headline) -> Drawing:
     low, high = _window(board, by.meaning, curves)
     names = {model: _end_name(model, curve[0], (low, high), by.meaning) for model, curve in curves.items()}
     right = 1 - _inches(names.values()) / WIDTH
+    best = board.best_baseline(by.metric, by.meaning)
+    banded = {*board.of_kind("surrogate"), *(best[:1] if best else ())}
 
     def draw(theme: Theme) -> Figure:
         figure, axes = _axes(WIDTH, 3.1, left=0.13, right=right)
         for model, look in looks(board.models, theme).items():
             values, lows, highs = curves[model]
-            if board.models[model] != "oracle":
+            if model in banded:
                 seen = (values >= low) & (values <= high)
                 axes.fill_between(times, lows, highs, where=seen, color=look.color, alpha=0.13, linewidth=0)
             axes.plot(times, values, color=look.color, ls=look.dashes, lw=look.width, marker=look.marker, ms=3.2)
@@ -114,7 +116,8 @@ def lead_time(board: Board, by: Headline) -> Drawing:
     return Drawing(
         draw,
         f"{by.metric} against lead time: {title(board, by.time_unit)}",
-        f"Each value is over all forecast frames up to that lead time. Bands: {_INTERVALS}. {_OFF_SCALE}",
+        f"Each value is over all forecast frames up to that lead time. "
+        f"Bands: {_INTERVALS}, of the surrogates and the best baseline. {_OFF_SCALE}",
         f"{by.metric} at lead time {last} {by.time_unit}: " + _spoken(board, by, last),
     )
 

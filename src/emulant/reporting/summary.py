@@ -19,10 +19,10 @@ from emulant.reporting.verdict import Headline, beaten_by, title, tone, verdicts
 
 FORMAT = 1
 SPLITS = {
-    "test": "cases that no surrogate has seen",
-    "test_long": "forecasts far beyond the length of the training cases",
-    "test_ood": "cases from outside the training distribution",
-    "test_heldout": "parameters held out of the training cases",
+    "test": "seen by no surrogate before",
+    "test_long": "forecast far beyond the length of the training cases",
+    "test_ood": "from outside the training distribution",
+    "test_heldout": "with parameters that no training case has",
 }
 
 

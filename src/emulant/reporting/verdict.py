@@ -76,7 +76,7 @@ def beaten_by(board: Board, model: str, headline: Headline, family: str = "all")
 def _verdict(boards: Sequence[Board], model: str, headline: Headline) -> dict[str, Any]:
     main = boards[0]
     its_tone = tone(main, model, headline)
-    skill = main.score(model, "skill")
+    own, skill = main.score(model, headline.metric), main.score(model, "skill")
     others = [board for board in boards[1:] if board.score(model, headline.metric)]
     details = [
         *_until_when(main, model, headline),
@@ -88,6 +88,7 @@ def _verdict(boards: Sequence[Board], model: str, headline: Headline) -> dict[st
         "model": model,
         "tone": its_tone,
         "word": WORDS[its_tone],
+        "cases": own.n if own else 0,
         "skill": number(skill.value, 1.0) if skill else "undefined",
         "skill_interval": interval(skill.low, skill.high, 1.0) if skill else "",
         "sentence": sentence(main, model, headline),

@@ -92,8 +92,8 @@ def cells_for(particles: int, reach: float, box: Box) -> Cells:
     """Work space for sums over pairs at most `reach` apart.
 
     A cell is never smaller than the reach (with a margin that keeps rounding from losing a pair at exactly that
-    distance), and there are at most four cells to a particle. For few particles, or with fewer than three cells along a periodic
-    axis (where a neighbour would be met twice), there is one cell: the direct sum.
+    distance), and there are at most four cells to a particle. For few particles, or with fewer than three cells along a
+    periodic axis (where a neighbour would be met twice), there is one cell: the direct sum.
     """
     size = max(reach * (1 + 1e-9), math.sqrt(box.Lx * box.Ly / (4 * particles)))
     columns, rows = max(1, int(box.Lx / size)), max(1, int(box.Ly / size))
