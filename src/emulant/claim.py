@@ -11,6 +11,7 @@ from emulant.dataset.environment import environment
 from emulant.dataset.store import Manifest, Store
 from emulant.errors import EmulantError, UsageError
 from emulant.folder import RunFolder
+from emulant.run import Run
 from emulant.study import Study
 
 
@@ -27,6 +28,16 @@ def claim(folder: RunFolder, study: Study, fresh: bool) -> None:
     _refuse_foreign(folder, study)
     if folder.study.is_file():
         _refuse_other_data(folder, study)
+    _write_study(folder, study)
+
+
+def adopt(run: Run) -> None:
+    """Write the study of a tree that was made elsewhere beside its data, so that the next command knows it."""
+    if not run.folder.study.is_file():
+        _write_study(run.folder, run.study)
+
+
+def _write_study(folder: RunFolder, study: Study) -> None:
     header = f"# Resolved by emulant {environment()['emulant']}: every default filled in. Versions used:\n"
     header += "".join(f"#   {name} {found}\n" for name, found in environment()["packages"].items())
     write_text(folder.study, f"{header}\n{study.to_toml()}")

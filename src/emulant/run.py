@@ -98,6 +98,11 @@ class Run:
         return tuple(name for name in asked if self.folder.split(name).is_dir())
 
     @property
+    def is_ours(self) -> bool:
+        """Whether emulant simulated (or began to simulate) the data; False: the tree was made elsewhere."""
+        return any(Store(self.folder.split(name)).is_ours for name in self.splits) or not self.splits
+
+    @property
     def test_splits(self) -> tuple[str, ...]:
         return tuple(name for name in self.splits if name.startswith("test"))
 
@@ -177,6 +182,11 @@ class Run:
         where = entrant.name if entrant.learner.weights is None else entrant.learner.weights
         return self.folder.models / where
 
+    def is_usable(self, entrant: Entrant) -> bool:
+        """Whether there is something to load: a card, or weights that were made elsewhere in the documented place."""
+        made_elsewhere = entrant.learner.weights == "" and any(self.folder.models.glob("*.npz"))
+        return self.folder.model_card(entrant.name).is_file() or made_elsewhere
+
     def model(self, name: str) -> Any:
         """A fitted surrogate, baseline or oracle, its files checked against their hashes.
 
@@ -185,7 +195,7 @@ class Run:
             DataError: A file is missing or damaged.
         """
         entrant, card = self.entrant(name), self.card(name)
-        if card is None and entrant.learner.weights is None:
+        if not self.is_usable(entrant):
             raise SurrogateError(f"{self.folder.root}: `{name}` is not trained.", "`emulant train` does it.")
         for file in card.files if card else ():
             if fault := file.fault(self.folder.models):

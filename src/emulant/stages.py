@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from emulant.claim import claim
+from emulant.claim import adopt, claim
 from emulant.dataset.atomic import write_json
 from emulant.dataset.environment import environment
 from emulant.dataset.hashing import hash_value
@@ -212,6 +212,7 @@ def train(run: Run, names: Sequence[str] | None = None, *, listen: Listener = _s
     """
     entrants = [run.entrant(name) for name in names] if names is not None else list(run.entrants())
     _require_data(run, "training")
+    adopt(run)
     fitted = {}
     for index, entrant in enumerate(entrants):
         listen("train", index, len(entrants))
@@ -274,13 +275,23 @@ def evaluate(run: Run, *, listen: Listener = _silent) -> dict[str, Any]:
         _require_data(run, split)
     train(run, [entrant.name for entrant in run.entrants() if entrant.kind != "surrogate"])
     tests, notes = _tests(run)
-    entrants, found = list(run.entrants()), list[scores.CaseScores]()
+    entrants, found = _scored(run, notes), list[scores.CaseScores]()
     for index, entrant in enumerate(entrants):
         listen("evaluate", index, len(entrants))
         with logged(run.folder, f"evaluate {entrant.name}"):
             found += _predict_and_score(run, entrant, tests)
     listen("evaluate", len(entrants), len(entrants))
     return _tabulate(run, found, notes)
+
+
+def _scored(run: Run, notes: list[str]) -> list[Entrant]:
+    """Who is scored: everybody; in a tree made elsewhere those surrogates that came with it."""
+    entrants = list(run.entrants())
+    missing = [entrant.name for entrant in entrants if not run.is_usable(entrant)]
+    if run.is_ours or not missing:
+        return entrants  # what is not trained is an error when it is loaded
+    notes.append(f"not trained, so not scored: {', '.join(missing)}")
+    return [entrant for entrant in entrants if entrant.name not in missing]
 
 
 Tests = Sequence[tuple[Dataset, Sequence[forecasts.Start]]]

@@ -25,7 +25,6 @@ class Verdict:
     """What was looked at, and what was found."""
 
     findings: list[Finding] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
     cases: dict[str, dict[str, int]] = field(default_factory=dict)
     """Split -> family -> cases."""
     resimulated: int = 0
@@ -44,7 +43,7 @@ class Verdict:
         again = f"simulated again: {self.resimulated} cases, largest deviation {self.largest_deviation:.3g}"
         found = [str(finding) for finding in self.findings]
         last = f"{len(found)} findings" if found else "nothing found"
-        return [*counted, *self.notes, *([again] if self.resimulated else []), *found, last]
+        return [*counted, *([again] if self.resimulated else []), *found, last]
 
 
 def validate(path: str | Path, *, study: str | Path | None = None, resimulate: int = 0) -> Verdict:
@@ -59,7 +58,7 @@ def validate(path: str | Path, *, study: str | Path | None = None, resimulate: i
         UsageError: There is no such folder, or nobody says what is in it.
     """
     run, splits = open_run_or_split(path, study)
-    if run.folder.root == Path(path):
+    if run.folder.root == Path(path) and run.is_ours:
         splits = tuple(run.study.system.splits(run.study.config))  # also those that are not there
     verdict = Verdict()
     datasets: dict[str, Dataset] = {}
@@ -77,7 +76,8 @@ def validate(path: str | Path, *, study: str | Path | None = None, resimulate: i
         if resimulate:
             _resimulate(run, dataset, resimulate, verdict)
     verdict.findings += _check_leaks(datasets)
-    verdict.notes += getattr(run.study.system, "remarks", lambda _root: ())(run.folder.root)
+    look = getattr(run.study.system, "check_files", None)
+    verdict.findings += look(run.folder.root) if look else ()
     return verdict
 
 
@@ -100,6 +100,7 @@ def _check_store(run: Run, split: str) -> Iterator[Finding]:
         yield Finding(split, "file", f"{folder} is missing")
         return
     if not store.is_ours:
+        yield from _check_numbers(run, split)
         return
     signed = set()
     for pass_ in study.system.passes:
@@ -121,6 +122,17 @@ def _check_store(run: Run, split: str) -> Iterator[Finding]:
                     yield Finding(split, "failed", f"case {case.case}: {case.reason}")
     yield from _check_manifest(run, split)
     yield from _strangers(folder, signed)
+
+
+def _check_numbers(run: Run, split: str) -> Iterator[Finding]:
+    """In a tree made elsewhere: are all cases there that the study, or the highest number, promises?"""
+    try:
+        there = set(run.dataset(split).cases["case"].to_list())
+    except DataError:
+        return  # told when the split is opened
+    missing = sorted(set(range(run.study.system.splits(run.study.config)[split])) - there)
+    if missing:
+        yield Finding(split, "missing", f"{len(missing)} cases are not there (first: case {missing[0]})")
 
 
 def _check_manifest(run: Run, split: str) -> Iterator[Finding]:

@@ -2,7 +2,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -59,6 +59,7 @@ def test_two_clusters_share_the_particles():
         assert stats.kstest(members[:, 1], stats.norm(7.5, 15 / 8).cdf).pvalue > 1e-3
 
 
+@settings(deadline=None)  # the first example compiles
 @given(
     st.sampled_from(FAMILIES),
     st.sampled_from(["periodic", "reflecting"]),
@@ -74,13 +75,11 @@ def test_every_particle_is_in_the_box(name, bc, N, Lx, Ly):
 
 
 def test_what_leaves_one_side_comes_back_by_the_rule_of_the_walls():
-    # a box so narrow in y that the two clusters, which know only min(Lx, Ly), reach past it
+    # in a box this narrow the walls are 2.7 sd from the clusters' centres
     rng = {bc: np.random.default_rng(3) for bc in ("periodic", "reflecting")}
-    wrapped, mirrored = (
-        positions("two_clusters", SystemTable(N=4000, Lx=3.0, Ly=15.0, bc=bc), rng[bc]) for bc in rng
-    )
+    wrapped, mirrored = (positions("two_clusters", SystemTable(N=4000, Lx=3.0, Ly=15.0, bc=bc), rng[bc]) for bc in rng)
     out = wrapped[:, 0] != mirrored[:, 0]
-    assert 20 < out.sum() < 400
+    assert 5 < out.sum() < 50
     np.testing.assert_allclose(wrapped[out, 0] + mirrored[out, 0], 3.0, atol=1e-12)
 
 

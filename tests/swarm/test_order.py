@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -9,12 +9,14 @@ from emulant.systems.swarm.order import mean_speed, nematic, polarization
 headings = arrays(float, st.tuples(st.integers(1, 4), st.integers(1, 30)), elements=st.floats(-7, 7))
 
 
+@settings(deadline=None)  # the first example compiles
 @given(headings)
 def test_polarization_is_the_length_of_the_mean_heading(θ):
     u = np.stack([np.cos(θ), np.sin(θ)])
     np.testing.assert_allclose(polarization(θ), np.linalg.norm(u.mean(-1), axis=0), atol=1e-14)
 
 
+@settings(deadline=None)  # the first example compiles
 @given(headings)
 def test_nematic_is_twice_the_largest_eigenvalue_of_the_order_tensor(θ):
     u = np.stack([np.cos(θ), np.sin(θ)], -1)
@@ -22,6 +24,7 @@ def test_nematic_is_twice_the_largest_eigenvalue_of_the_order_tensor(θ):
     np.testing.assert_allclose(nematic(θ), 2 * np.linalg.eigvalsh(tensor)[:, -1], atol=1e-14)
 
 
+@settings(deadline=None)  # the first example compiles
 @given(headings, st.floats(-7, 7))
 def test_both_lie_between_zero_and_one_and_do_not_see_a_rotation(θ, turn):
     for order in (polarization, nematic):

@@ -61,9 +61,7 @@ def test_each_step_equals_the_plain_one(system, brute_step):
     np.testing.assert_array_equal(case.positions[0], x)
     np.testing.assert_allclose(turn(case.headings[0], θ), 0, atol=1e-14)
     for k in range(system.steps):
-        x, u, speed = brute_step(
-            case.positions[k], vectors(case.headings[k]), case.speeds[k], turns[k], system
-        )
+        x, u, speed = brute_step(case.positions[k], vectors(case.headings[k]), case.speeds[k], turns[k], system)
         np.testing.assert_allclose(case.positions[k + 1], x, atol=1e-12)
         np.testing.assert_allclose(vectors(case.headings[k + 1]), u, atol=1e-11)
         np.testing.assert_allclose(case.speeds[k + 1], speed, atol=1e-12)

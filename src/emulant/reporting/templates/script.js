@@ -11,6 +11,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
   };
   [...table.tHead.rows[0].cells].forEach((head, column) => {
     const button = document.createElement("button");
+    button.type = "button";
     button.append(...head.childNodes);
     head.append(button);
     button.addEventListener("click", () => {

@@ -78,14 +78,16 @@ LAWS: dict[str, Callable[[dict[str, Array], Any], str]] = {
 }
 
 
-def remarks(root: Path) -> list[str]:
-    """Object arrays in `traj.npz` of trees made elsewhere: they are never opened, and readers should know."""
-    pickled = [path for path in sorted(root.glob(f"*/*/{TRAJECTORY}")) if _has_objects(path)]
-    if not pickled:
-        return []
-    return [
-        f"{len(pickled)} files hold a pickled `config`, which is never opened (first: {pickled[0].relative_to(root)})"
-    ]
+def pickled(root: Path) -> Iterator[Finding]:
+    """Object arrays in `traj.npz` of trees made elsewhere: they are never opened, and whoever made them should know."""
+    found = [path for path in sorted(root.glob(f"*/*/{TRAJECTORY}")) if _has_objects(path)]
+    if found:
+        where = (
+            f"{found[0].relative_to(root)} and {len(found) - 1} others"
+            if found[1:]
+            else str(found[0].relative_to(root))
+        )
+        yield Finding(where, "pickle", "`config` is an array of Python objects, which is never opened")
 
 
 def _has_objects(path: Path) -> bool:

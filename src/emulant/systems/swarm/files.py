@@ -149,23 +149,29 @@ def document_of(root: Path) -> dict[str, Any] | None:
 
     Both our tables (`system`, `density`) and the document's (`sim`, `model`, `params`, `noise`) are understood.
     """
-    counts = {
-        split: len(_found(root / split)) for split in ("training", "test", "test_long") if (root / split).is_dir()
-    }
-    for split in counts:
-        for path in _found(root / split).values():
-            config = read_metadata(path).get("config")
-            if isinstance(config, dict):
-                return {**_tables_of(config, path), "splits": {"training": 1, "test": 0, "test_long": 0} | counts}
+    found = {split: _found(root / split) for split in ("training", "test", "test_long") if (root / split).is_dir()}
+    promised = {split: max(cases, default=-1) + 1 for split, cases in found.items()}
+    splits = {"training": 1, "test": 0, "test_long": 0} | promised
+    for path in (path for cases in found.values() for path in cases.values()):
+        config = read_metadata(path).get("config")
+        if isinstance(config, dict):
+            return {**_tables_of(config, path), "splits": splits, "surrogates": {"spectral": {}, "pod_mvar": {}}}
     return None
 
 
 def _tables_of(config: Mapping[str, Any], path: Path) -> dict[str, Any]:
     if "system" in config:
         return {"system": {"name": "swarm", **config["system"]}, "density": dict(config.get("density", {}))}
-    if "sim" not in config:
-        raise DataError(f"{path / METADATA}: `config` has neither `system` nor `sim`.", "Give the study by --study.")
-    noise = dict(config.get("noise", {}))
-    system = {"name": "swarm", **config["sim"], "speed": config["model"]["speed"], "R": config["params"]["R"]}
+    try:
+        system = {
+            **config["sim"],
+            "speed": config["model"]["speed"],
+            "R": config["params"]["R"],
+            "noise": config["noise"],
+        }
+    except (KeyError, TypeError) as error:
+        raise DataError(
+            f"{path / METADATA}: `config` is not the document's: {error} is missing.", "Give the study by --study."
+        ) from error
     ny, nx = read_arrays(path / DENSITY, ["rho"])["rho"].shape[1:]
-    return {"system": {**system, "noise": noise}, "density": {"nx": nx, "ny": ny}}
+    return {"system": {"name": "swarm", **system}, "density": {"nx": nx, "ny": ny}}

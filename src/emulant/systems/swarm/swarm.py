@@ -107,9 +107,9 @@ class Swarm(BaseSystem):
         """The study of a tree that was made elsewhere to the source document; None if this is not one."""
         return files.document_of(root)
 
-    def remarks(self, root: Path) -> list[str]:
-        """What a reader of a tree should know that is no fault of it."""
-        return checks.remarks(root)
+    def check_files(self, root: Path) -> Iterable[Finding]:
+        """What is wrong with the files of a whole tree, beside what receipts and schema say."""
+        return checks.pickled(root)
 
     def check(self, dataset: Dataset) -> Iterable[Finding]:
         return checks.check(dataset)
