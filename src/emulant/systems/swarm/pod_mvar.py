@@ -101,10 +101,9 @@ class PodMvar:
         self.blend = None
         self.lag = choice.lag
         if config.blend:
-            fixed = replace(choice, rank=self.model.encoder.rank)  # folds have as many modes as the model
             blend = Blend.fit(
                 train,
-                lambda part: _forecast_with(_fit(part, fixed, config.energy)),
+                lambda part: _forecast_with(_fit(part, choice, config.energy)),
                 lag=config.lag,
                 count=config.folds,
                 target=TARGET,
