@@ -35,6 +35,8 @@ class Entrant:
     kind: Kind
     learner: Learner
     config: Table
+    follows: str | None = None
+    """The surrogate of the study that it is taken from, in place of a fit."""
 
     def build(self) -> Any:
         return self.learner.resolve()(self.config)
@@ -141,8 +143,9 @@ class Run:
         for name, learner in system.baselines.items():
             yield Entrant(name, "baseline", learner, learner.config())
         for name, learner in system.oracles.items():
-            followed = chosen.get(learner.follows or "")
-            yield Entrant(name, "oracle", learner, followed.config if followed else learner.config())
+            followed = next((key for key, choice in chosen.items() if choice.kind == learner.follows), None)
+            config = chosen[followed].config if followed else learner.config()
+            yield Entrant(name, "oracle", learner, config, followed)
 
     def entrant(self, name: str) -> Entrant:
         """The entrant of that name.
@@ -158,7 +161,8 @@ class Run:
     def model_key(self, entrant: Entrant) -> str:
         """Hash of all that decides the weights: the data that they are fitted to, and the settings."""
         data = {name: self.dataset_sha256(name) for name in ("training", "validation") if name in self.splits}
-        return hash_value([self.study.data_key, data, entrant.name, entrant.config.model_dump(mode="json")])
+        followed = self.model_key(self.entrant(entrant.follows)) if entrant.follows else None
+        return hash_value([self.study.data_key, data, entrant.name, entrant.config.model_dump(mode="json"), followed])
 
     def card(self, name: str) -> ModelCard | None:
         """The card of a fitted model; None if there is none."""

@@ -233,8 +233,11 @@ def _require_data(run: Run, split: str) -> None:
 
 def _fit(run: Run, entrant: Entrant) -> None:
     model = entrant.build()
-    validation = run.dataset("validation") if "validation" in run.splits else None
-    model.fit(run.dataset("training"), validation)
+    if entrant.follows and run.is_usable(run.entrant(entrant.follows)):
+        model.follow(run.model(entrant.follows))
+    else:
+        validation = run.dataset("validation") if "validation" in run.splits else None
+        model.fit(run.dataset("training"), validation)
     card = run.folder.model_card(entrant.name)
     card.unlink(missing_ok=True)
     written = model.save(run.weights(entrant))

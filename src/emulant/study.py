@@ -32,6 +32,8 @@ Document = dict[str, Any]
 class Choice:
     """A surrogate that the study asks for: what learns, and its settings."""
 
+    kind: str
+    """The name that the system knows the learner by; several tables may be of one kind."""
     learner: Learner
     config: Table
 
@@ -61,7 +63,10 @@ class Study:
     def document(self) -> Document:
         """The study with every default filled in, as plain TOML types."""
         tables = _plain(self.config)
-        tables["surrogates"] = {name: _plain(choice.config) for name, choice in self.surrogates.items()}
+        tables["surrogates"] = {
+            name: _plain(choice.config) | ({} if choice.kind == name else {"kind": choice.kind})
+            for name, choice in self.surrogates.items()
+        }
         return {**tables, "evaluation": _plain(self.evaluation), "report": _plain(self.report)}
 
     def to_toml(self) -> str:
@@ -231,7 +236,7 @@ def _surrogates(system: System, tables: Any, faults: list[Fault]) -> dict[str, C
             learner = system.surrogates[kind]
             config = _check(learner.config, settings, f"surrogates.{name}", faults, extra_names={"kind", "enabled"})
             if enabled:
-                chosen[name] = Choice(learner, config)
+                chosen[name] = Choice(kind, learner, config)
     return chosen
 
 

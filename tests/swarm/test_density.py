@@ -61,7 +61,7 @@ def test_rows_are_y_and_columns_are_x(method, periodic):
 def test_a_shift_by_whole_cells_rolls_the_field(columns, rows, method):
     box, table = Box(20.0, 10.0, True), DensityTable(nx=20, ny=16, bandwidth=2.0, method=method)
     x = scatter(30, box, frames=1)
-    shifted = (x + [columns * 1.0, rows * 10 / 16]) % [box.Lx, box.Ly]
+    shifted = (x + np.array([columns * 1.0, rows * 10 / 16])) % [box.Lx, box.Ly]
     rolled = np.roll(density(x, table, box), (rows, columns), axis=(1, 2))
     np.testing.assert_allclose(density(shifted, table, box), rolled, atol=1e-12)
 

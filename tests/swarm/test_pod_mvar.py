@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from emulant.dataset.npz import ArrayDataset
 from emulant.dataset.seams import Array, Context, Field, Fields, Forecaster
 from emulant.errors import SurrogateError
-from emulant.systems.swarm.pod_mvar import PodMvar, PodMvarTable, TuningTable
+from emulant.surrogates.pod_mvar import PodMvarTable, TuningTable
+from emulant.systems.swarm.pod_mvar import SwarmPodMvar as PodMvar
 
 FAMILIES = ("uniform", "gaussian_cluster", "ring", "two_clusters")
 SHAPE = (10, 14)
@@ -112,7 +113,7 @@ def test_metadata_and_index_tell_what_it_was_trained_on(training: Memory, tmp_pa
     assert metadata["N_train"] == 30
     assert metadata["IC_distribution"] == {"uniform": 8, "gaussian_cluster": 8, "ring": 7, "two_clusters": 7}
     assert metadata["config"]["surrogate"]["ridge"] == 1e-6
-    assert metadata["config"]["geometry"]["nx"] == 14
+    assert metadata["config"]["simulation"]["nx"] == 14
     assert model.model is not None
     assert metadata["spectral_radius"] == pytest.approx(model.model.forecaster.spectral_radius())
     with (tmp_path / "index_mapping.csv").open() as file:
@@ -128,7 +129,9 @@ def test_files_bring_it_back(training: Memory, held_out: Memory, tmp_path: Path,
     loaded = PodMvar.load(tmp_path / "a", model.config)
     assert loaded.lag == model.lag
     np.testing.assert_array_equal(loaded.forecast(seen(held_out), 40)["rho"], model.forecast(seen(held_out), 40)["rho"])
-    for path in loaded.save(tmp_path / "b"):
+    written = loaded.save(tmp_path / "b")
+    assert len(written) == 2
+    for path in written:
         assert path.read_bytes() == (tmp_path / "a" / path.name).read_bytes()
 
 
@@ -171,9 +174,6 @@ def test_unblended_it_diverges_in_silence_and_blended_it_does_not(training: Memo
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("training_metadata.json", "{", "JSON"),
-        ("training_metadata.json", "{}", "shape"),
-        ("index_mapping.csv", None, "CSV"),
         ("mvar_model.npz", "", "mvar_model"),
         ("pod_model.npz", None, "pod_model"),
     ],
@@ -204,3 +204,19 @@ def test_contexts_that_do_not_fit_are_refused(training: Memory, held_out: Memory
         model.forecast(Context({"rho": np.ones((1, 4, 14, 10))}, np.arange(4.0), 0.1), 1)
     with pytest.raises(SurrogateError, match="not fitted"):
         PodMvar().forecast(seen(held_out), 1)
+
+
+def test_files_made_elsewhere_need_only_the_documented_keys(training: Memory, held_out: Memory, tmp_path: Path) -> None:
+    model = fitted(training)
+    model.save(tmp_path)
+    for name, keys in {
+        "pod_model.npz": ("U", "S", "mean", "energy", "R_POD", "target_energy"),
+        "mvar_model.npz": ("A_matrices", "p"),
+    }.items():
+        with np.load(tmp_path / name) as file:
+            arrays = {key: file[key] for key in keys}
+        np.savez(tmp_path / name, **arrays)
+    loaded = PodMvar.load(tmp_path)
+    np.testing.assert_array_equal(loaded.forecast(seen(held_out), 9)["rho"], model.forecast(seen(held_out), 9)["rho"])
+    with pytest.raises(SurrogateError, match="grid"):
+        loaded.forecast(Context({"rho": np.ones((1, 4, 3, 10))}, np.arange(4.0), 0.1), 1)

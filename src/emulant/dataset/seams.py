@@ -210,7 +210,8 @@ class Learner:
     """How a system names something that can be fitted, without importing it before it is needed.
 
     `target` is the class or its "module:Class"; `weights` the folder below models/ that its files go to, "" for
-    models/ itself, by default its name; `follows` names a surrogate whose table configures it if the study has it.
+    models/ itself, by default its name. `follows` names a surrogate: if the study has it, this one takes its table and,
+    by its method `follow`, what it needs of the fitted surrogate in place of a fit.
     """
 
     config: type[Table]

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 import scipy.linalg
+import scipy.sparse.linalg
 
 from emulant.dataset.seams import Array, as_float64
 from emulant.errors import SurrogateError
 from emulant.surrogates import MEND, read_weights
+
+DENSE = 400
+"""Rows from which the largest eigenvalues of the companion matrix are found by Arnoldi iteration, not all of them."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +137,14 @@ class MVAR:
 
     def spectral_radius(self) -> float:
         """The factor by which a rollout grows (above 1) or decays per step in the long run."""
-        return float(np.abs(np.linalg.eigvals(self.companion())).max())
+        companion = self.companion()
+        if len(companion) > DENSE:
+            with suppress(scipy.sparse.linalg.ArpackError):
+                start = np.ones(len(companion))
+                return float(
+                    np.abs(scipy.sparse.linalg.eigs(companion, k=6, v0=start, return_eigenvectors=False)).max()
+                )
+        return float(np.abs(np.linalg.eigvals(companion)).max())
 
     def arrays(self) -> dict[str, Array]:
         """What `mvar_model.npz` holds."""
@@ -148,8 +160,8 @@ class MVAR:
     @classmethod
     def load(cls, path: Path) -> Self:
         """Read a file that holds `arrays`. Raises SurrogateError naming file and key."""
-        scalars = ("alpha", "train_r2", "train_rmse")
-        arrays = read_weights(path, {"A_matrices": 3, "p": 0, **dict.fromkeys(scalars, 0)}, {"intercept": 1})
+        scalars = ("alpha", "train_r2", "train_rmse")  # not needed to forecast; files made elsewhere may lack them
+        arrays = read_weights(path, {"A_matrices": 3, "p": 0}, {"intercept": 1, **dict.fromkeys(scalars, 0)})
         matrices, intercept = arrays["A_matrices"], arrays.get("intercept")
         lag, rank, columns = matrices.shape
         if lag != int(arrays["p"]) or rank != columns:
@@ -159,7 +171,7 @@ class MVAR:
             )
         if intercept is not None and intercept.shape != (rank,):
             raise SurrogateError(f"{path}: 'intercept' has shape {intercept.shape}, not {(rank,)}.", MEND)
-        return cls(matrices, intercept, *(float(arrays[name]) for name in scalars))
+        return cls(matrices, intercept, *(float(arrays.get(name, np.nan)) for name in scalars))
 
 
 def windows(runs: Array | Sequence[Array], lag: int) -> tuple[Array, Array]:

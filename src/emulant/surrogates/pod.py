@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Self
@@ -89,8 +89,8 @@ class POD:
         """(..., r) -> (..., n)"""
         return latents @ self.modes.T + self.mean
 
-    def save(self, path: Path) -> Path:
-        """Write U, S, mean, energy, R_POD and target_energy as npz."""
+    def save(self, path: Path, extra: Mapping[str, Array] | None = None) -> Path:
+        """Write U, S, mean, energy, R_POD and target_energy as npz, and what the caller adds."""
         arrays = {
             "U": as_float64(self.modes),
             "S": as_float64(self.singular_values),
@@ -98,6 +98,7 @@ class POD:
             "energy": self.energy,
             "R_POD": self.rank,
             "target_energy": self.target_energy,
+            **(extra or {}),
         }
         return write_npz(path, arrays)
 

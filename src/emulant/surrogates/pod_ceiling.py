@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from emulant.dataset.seams import Array, Context, Dataset, Fields
 from emulant.errors import SurrogateError
@@ -13,8 +13,8 @@ from emulant.surrogates.pod import POD, PODTable
 class PODCeiling:
     """An oracle: the true frames projected on the POD basis of the training frames.
 
-    Takes any table that has `energy` and `rank`, so that it can follow the surrogate whose ceiling it shows. The
-    rank that a surrogate has chosen by tuning is not known here.
+    Takes any table that has `energy` and `rank`. It can `follow` a fitted surrogate: then it shows what no forecast in
+    that very basis can exceed, whatever rank was tuned.
     """
 
     Config: ClassVar[type[PODTable]] = PODTable
@@ -29,6 +29,10 @@ class PODCeiling:
             frames = (batch[target] for batch in train.batches(16, [target]))
             rows = (array.reshape(array.shape[0] * array.shape[1], -1) for array in frames)
             self._bases[target] = POD.fit(rows, energy=self.config.energy, rank=self.config.rank)
+
+    def follow(self, surrogate: Any) -> None:
+        """Take the basis of a fitted `PodMvar`."""
+        self._bases = {surrogate.target: surrogate.basis}
 
     def forecast_with_truth(self, context: Context, truth: Fields) -> dict[str, Array]:
         """The true target fields (C, H, ...) without what lies outside the basis."""

@@ -45,7 +45,8 @@ class BaseSystem:
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
-        return field_metrics(self.targets[0])
+        known = field_metrics(self.targets[0])
+        return {name: known[name] for name in ("r2", "rmse", "rel_l2", "tau_tol")}
 
     def splits(self, config: Any) -> Mapping[str, int]:
         return {name: count for name, count in config.splits.model_dump().items() if count}

@@ -55,8 +55,9 @@ def fold(x: float, length: float, periodic: bool) -> tuple[float, float]:
         return x, 1.0
     turns = math.floor(x / length)
     inside, flip = x - turns * length, 1.0
-    if inside < 0:
+    if inside < 0:  # rounding: the quotient was just below a whole number
         inside += length
+        turns -= 1
     if not periodic and turns % 2 != 0:
         inside, flip = length - inside, -1.0
     if inside >= length:  # rounding: the remainder of -1e-20 is the length itself
@@ -202,6 +203,8 @@ def pair_sums(pair: Callable[..., tuple[float, float]]) -> Callable[..., None]:
     @njit  # type: ignore[untyped-decorator]
     def abreast(law: Any, begin: int, end: int, runs: int, cells: Cells) -> None:
         x, y, p, q = cells.x[begin:end], cells.y[begin:end], cells.p[begin:end], cells.q[begin:end]
+        p[:] = 0.0
+        q[:] = 0.0
         for r in range(runs):
             right, up = cells.shifts[r, 0], cells.shifts[r, 1]
             for j in range(cells.runs[r, 0], cells.runs[r, 1]):
@@ -241,6 +244,8 @@ def pair_sums(pair: Callable[..., tuple[float, float]]) -> Callable[..., None]:
     @njit  # type: ignore[untyped-decorator]
     def directly(law: Any, box: Box, cells: Cells) -> None:
         x, y, a, b, p, q = cells.x, cells.y, cells.a, cells.b, cells.p, cells.q
+        p[:] = 0.0
+        q[:] = 0.0
         for j in range(x.size):
             x_j, y_j, a_j, b_j = x[j], y[j], a[j], b[j]
             for k in range(x.size):
@@ -267,7 +272,6 @@ def pair_sums(pair: Callable[..., tuple[float, float]]) -> Callable[..., None]:
         for k in range(x.size):
             i = cells.order[k]
             cells.x[k], cells.y[k], cells.a[k], cells.b[k] = x[i], y[i], a[i], b[i]
-            cells.p[k] = cells.q[k] = 0.0
         if box.periodic and cells.columns == 1:
             directly(law, box, cells)
         else:

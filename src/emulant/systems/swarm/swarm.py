@@ -10,12 +10,12 @@ from emulant.dataset.seams import CaseResult, Dataset, Field, Finding, Learner, 
 from emulant.dataset.seeds import PURPOSES, SPLITS, case_stream
 from emulant.dataset.tables import Table
 from emulant.evaluation.metrics import field_metrics
+from emulant.surrogates.pod_mvar import PodMvarTable
 from emulant.systems.base import CLIMATOLOGY, PERSISTENCE, BaseSystem
 from emulant.systems.swarm import checks, density, files, order, vicsek
 from emulant.systems.swarm.config import SwarmConfig
 from emulant.systems.swarm.initial import family
 from emulant.systems.swarm.options import PredictOptions, RenderOptions
-from emulant.systems.swarm.pod_mvar import PodMvarTable
 from emulant.systems.swarm.predict import forecast_file
 from emulant.systems.swarm.spectral import SpectralTable
 
@@ -32,7 +32,7 @@ class Swarm(BaseSystem):
     PredictOptions = PredictOptions
     RenderOptions = RenderOptions
     surrogates: Mapping[str, Learner] = {
-        "pod_mvar": Learner(PodMvarTable, "emulant.systems.swarm.pod_mvar:PodMvar", weights=""),
+        "pod_mvar": Learner(PodMvarTable, "emulant.systems.swarm.pod_mvar:SwarmPodMvar", weights=""),
         "spectral": Learner(SpectralTable, "emulant.systems.swarm.spectral:Spectral"),
     }
     baselines: Mapping[str, Learner] = {

@@ -92,10 +92,12 @@ def _unit(x: float, y: float, else_x: float, else_y: float) -> tuple[float, floa
 def _velocity(i: int, state: State, mean: Pull, force: Pull, rules: Rules) -> tuple[float, float, float]:
     """New heading and speed of particle i: neighbours' mean, force, noise."""
     ux, uy, speed = state.ux[i], state.uy[i], state.speed[i]
-    kick_x, kick_y = rules.mobility * force.x[i], rules.mobility * force.y[i]
     px, py = _unit(mean.x[i], mean.y[i], ux, uy)
-    if rules.forced and rules.steer:
-        px, py = _unit(px + kick_x, py + kick_y, ux, uy)
+    kick_x, kick_y = 0.0, 0.0
+    if rules.forced:
+        kick_x, kick_y = rules.mobility * force.x[i], rules.mobility * force.y[i]
+        if rules.steer:
+            px, py = _unit(px + kick_x, py + kick_y, ux, uy)
     c, s = math.cos(state.turn[i]), math.sin(state.turn[i])
     px, py = c * px - s * py, s * px + c * py
     if rules.steer:
