@@ -17,12 +17,11 @@ from cyclopts import App, CycloptsError, Parameter
 
 from emulant import __version__
 from emulant.errors import EmulantError, UsageError
-from emulant.terminal import complain, progress, show, table
+from emulant.terminal import complain, progress, scores, show, show_data, show_report
 
 if TYPE_CHECKING:
     from emulant.dataset.seams import Engine
     from emulant.run import Run
-    from emulant.stages import SplitSummary
     from emulant.study import Study
 
 GOOD, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -201,7 +200,7 @@ def run(
     loaded, engine = _load(study, set_, running), _engine(running)
     with progress(everywhere.quiet or everywhere.json) as listen:
         opened = stages.run(loaded, output, engine=engine, fresh=fresh, retry_failed=retry_failed, listen=listen)
-    return _show_report(opened, everywhere)
+    return FAILED if show_report(opened, as_json=everywhere.json, quiet=everywhere.quiet) else GOOD
 
 
 @app.command
@@ -241,7 +240,7 @@ def generate(
             retry_failed=retry_failed,
             listen=listen,
         )
-    return _show_data(summaries, everywhere)
+    return FAILED if show_data(summaries, as_json=everywhere.json, quiet=everywhere.quiet) else GOOD
 
 
 @app.command
@@ -285,7 +284,7 @@ def evaluate(
     opened = _open(run, set_, study, "evaluation")
     with progress(everywhere.quiet or everywhere.json) as listen:
         stages.evaluate(opened, listen=listen)
-    value, lines = _scores(opened)
+    value, lines = scores(opened)
     show(value, lines, as_json=everywhere.json, quiet=everywhere.quiet)
     return GOOD
 
@@ -303,7 +302,7 @@ def report(run: Path, *, set_: Overrides = (), study: str | None = None, everywh
     opened = _open(run, set_, study, "report")
     with progress(everywhere.quiet or everywhere.json) as listen:
         stages.report(opened, listen=listen)
-    return _show_report(opened, everywhere)
+    return FAILED if show_report(opened, as_json=everywhere.json, quiet=everywhere.quiet) else GOOD
 
 
 # -- looking ------------------------------------------------------------------------------------------------------
@@ -462,46 +461,3 @@ def _open(path: Path, overrides: Sequence[str], study: str | None, stage: str) -
                 "Settings of the data belong to `emulant run` and `emulant generate`.",
             )
     return opened.with_study(overrides) if overrides else opened
-
-
-def _scores(opened: Run) -> tuple[Any, list[str]]:
-    from emulant.use import leaderboard
-
-    head, rows = leaderboard(opened)
-    value = [dict(zip(head, row, strict=True)) for row in rows]
-    return value, table(head, [[_round(cell) for cell in row] for row in rows])
-
-
-def _round(cell: Any) -> Any:
-    return f"{cell:.4g}" if isinstance(cell, float) else cell
-
-
-def _show_report(opened: Run, everywhere: Everywhere) -> int:
-    from emulant.status import status
-
-    scores, lines = _scores(opened)
-    state = status(opened)
-    failed = sum(split.get("failed", 0) for split in state["splits"].values())
-    value = {**state, "scores": scores, "report": str(opened.folder.report_html)}
-    warning = [f"{failed} cases failed: see `emulant status {opened.folder.root}`"] if failed else []
-    show(
-        value,
-        [*lines, *warning, f"report: {opened.folder.report_html}"],
-        as_json=everywhere.json,
-        quiet=everywhere.quiet,
-    )
-    return FAILED if failed else GOOD
-
-
-def _show_data(summaries: dict[str, SplitSummary], everywhere: Everywhere) -> int:
-    from dataclasses import asdict
-
-    head = ("split", "cases", "ok", "rejected", "failed", "shards computed", "complete", "dataset_sha256")
-    rows = [
-        (s.split, s.cases, s.ok, s.rejected, s.failed, s.computed, "yes" if s.complete else "no", s.dataset_sha256[:12])
-        for s in summaries.values()
-    ]
-    failures = [f"{s.split} case {case}: {why}" for s in summaries.values() for case, why in s.reasons.items()]
-    value = {split: asdict(summary) for split, summary in summaries.items()}
-    show(value, [*table(head, rows), *failures], as_json=everywhere.json, quiet=everywhere.quiet)
-    return FAILED if failures else GOOD

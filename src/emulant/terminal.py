@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from emulant.stages import Listener
+    from emulant.run import Run
+    from emulant.stages import Listener, SplitSummary
 
 MINUTE = 60.0
 
@@ -73,14 +75,55 @@ def complain(message: str) -> None:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
-    """Lines of a plain table; columns of numbers are set to the right."""
-    texts = [[str(cell) for cell in row] for row in (head, *rows)]
+    """Lines of a plain table; numbers are rounded to four digits and set to the right."""
+    texts = [list(head), *([_text(cell) for cell in row] for row in rows)]
     widths = [max(len(row[column]) for row in texts) for column in range(len(head))]
-    numeric = [all(isinstance(row[column], int | float) for row in rows) for column in range(len(head))]
+    to_the_right = [all(isinstance(row[column], int | float | None) for row in rows) for column in range(len(head))]
     return [
         "  ".join(
             text.rjust(width) if right else text.ljust(width)
-            for text, width, right in zip(row, widths, numeric, strict=True)
+            for text, width, right in zip(row, widths, to_the_right, strict=True)
         ).rstrip()
         for row in texts
     ]
+
+
+def _text(cell: Any) -> str:
+    if cell is None:
+        return ""
+    return f"{cell:.4g}" if isinstance(cell, float) else str(cell)
+
+
+def scores(run: Run) -> tuple[list[dict[str, Any]], list[str]]:
+    """The leaderboard of an evaluated run, as JSON types and as lines."""
+    from emulant.use import leaderboard
+
+    head, rows = leaderboard(run)
+    return [dict(zip(head, row, strict=True)) for row in rows], table(head, rows)
+
+
+def show_report(run: Run, *, as_json: bool, quiet: bool) -> int:
+    """Print the leaderboard and where the report is; the number of failed cases."""
+    from emulant.status import status
+
+    value, lines = scores(run)
+    state = status(run)
+    failed = sum(split.get("failed", 0) for split in state["splits"].values())
+    if failed:
+        lines.append(f"{failed} cases failed: see `emulant status {run.folder.root}`")
+    lines.append(f"report: {run.folder.report_html}")
+    show({**state, "scores": value, "report": str(run.folder.report_html)}, lines, as_json=as_json, quiet=quiet)
+    return failed
+
+
+def show_data(summaries: Mapping[str, SplitSummary], *, as_json: bool, quiet: bool) -> int:
+    """Print what each split holds; the number of failed cases."""
+    head = ("split", "cases", "ok", "rejected", "failed", "shards computed", "complete", "dataset_sha256")
+    rows = [
+        (s.split, s.cases, s.ok, s.rejected, s.failed, s.computed, "yes" if s.complete else "no", s.dataset_sha256[:12])
+        for s in summaries.values()
+    ]
+    failures = [f"{s.split} case {case}: {why}" for s in summaries.values() for case, why in s.reasons.items()]
+    value = {split: asdict(summary) for split, summary in summaries.items()}
+    show(value, [*table(head, rows), *failures], as_json=as_json, quiet=quiet)
+    return len(failures)

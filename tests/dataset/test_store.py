@@ -1,6 +1,7 @@
 """Done means: the receipt is there, it is for this work, and every file that it names is whole."""
 
 import json
+import os
 
 import pytest
 import toy
@@ -119,3 +120,13 @@ def test_failed_cases_are_outside_the_hash_and_rejected_ones_inside(tmp_path):
     assert failed.cases[1].reason == "ValueError: the toy broke"
     without = Sidecar.make(Shard("0", "training", (0,)), "key", [], failed.files, 0.0)
     assert without.sha256 != failed.sha256  # case 0 is named
+
+
+def test_what_a_kill_has_left_is_swept_out_later_but_not_under_a_writer(store):
+    old, new = (store.folder / f"{name}.npz.00000000.partial" for name in ("old", "new"))
+    for path in (old, new):
+        path.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    store.begin()
+    assert not old.exists()
+    assert new.exists()

@@ -7,6 +7,7 @@ There is no database and no lock file; two processes that do the same shard writ
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -14,7 +15,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
-from emulant.dataset.atomic import storage_error, write_json
+from emulant.dataset.atomic import PARTIAL, storage_error, write_json
 from emulant.dataset.hashing import hash_file, hash_value
 from emulant.dataset.seams import Field, Product, Shard, ShardOutcome, Status
 from emulant.errors import DataError
@@ -22,6 +23,8 @@ from emulant.errors import DataError
 SCHEMA_VERSION = 1
 SIDECARS = ".shards"
 MANIFEST = "manifest.json"
+STALE = 3600.0
+"""Seconds after which nobody writes to a partial file any more."""
 
 
 def _inside(path: str) -> str:
@@ -123,9 +126,12 @@ class Store:
         return (self.folder / SIDECARS).is_dir()
 
     def begin(self) -> None:
-        """Mark the folder as ours before the first file is written into it."""
+        """Mark the folder as ours before the first file is written into it, and sweep out what kills have left."""
         try:
             (self.folder / SIDECARS).mkdir(parents=True, exist_ok=True)
+            for path in self.folder.rglob(f"*{PARTIAL}"):
+                if time.time() - path.stat().st_mtime > STALE:
+                    path.unlink(missing_ok=True)
         except OSError as error:
             raise storage_error(self.folder, error) from error
 

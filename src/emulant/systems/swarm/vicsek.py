@@ -21,6 +21,7 @@ from emulant.systems.swarm.initial import positions, unit_vectors
 from emulant.systems.swarm.neighbours import Cells, cells_for, fold, sum_within
 
 Array = NDArray[np.float64]
+Pair = tuple[float, float]
 
 STILL = 1e-12
 """A mean heading or a velocity shorter than this has no direction; the particle keeps its own."""
@@ -66,7 +67,6 @@ class Rules(NamedTuple):
     radius: float
     every: int
     mobility: float
-    forced: bool
     steer: bool
 
 
@@ -89,22 +89,20 @@ def _unit(x: float, y: float, else_x: float, else_y: float) -> tuple[float, floa
 
 
 @njit  # type: ignore[untyped-decorator]
-def _velocity(i: int, state: State, mean: Pull, force: Pull, rules: Rules) -> tuple[float, float, float]:
-    """New heading and speed of particle i: neighbours' mean, force, noise."""
-    ux, uy, speed = state.ux[i], state.uy[i], state.speed[i]
-    px, py = _unit(mean.x[i], mean.y[i], ux, uy)
-    kick_x, kick_y = 0.0, 0.0
-    if rules.forced:
-        kick_x, kick_y = rules.mobility * force.x[i], rules.mobility * force.y[i]
-        if rules.steer:
-            px, py = _unit(px + kick_x, py + kick_y, ux, uy)
-    c, s = math.cos(state.turn[i]), math.sin(state.turn[i])
+def _velocity(
+    mean: Pair, own: Pair, speed: float, turn: float, kick: Pair, dt: float, steer: bool
+) -> tuple[float, float, float]:
+    """New heading and speed of a particle: neighbours' mean, force, noise. Numbers only, so that it is inlined."""
+    px, py = _unit(mean[0], mean[1], own[0], own[1])
+    if steer and kick != (0.0, 0.0):
+        px, py = _unit(px + kick[0], py + kick[1], own[0], own[1])
+    c, s = math.cos(turn), math.sin(turn)
     px, py = c * px - s * py, s * px + c * py
-    if rules.steer:
+    if steer:
         return px, py, speed
-    vx, vy = speed * px + rules.dt * kick_x, speed * py + rules.dt * kick_y
-    ux, uy = _unit(vx, vy, px, py)
-    return ux, uy, math.sqrt(vx * vx + vy * vy)
+    vx, vy = speed * px + dt * kick[0], speed * py + dt * kick[1]
+    px, py = _unit(vx, vy, px, py)
+    return px, py, math.sqrt(vx * vx + vy * vy)
 
 
 @njit  # type: ignore[untyped-decorator]
@@ -116,14 +114,17 @@ def _step(state: State, turns: Array, box: Box, rules: Rules, morse: Morse | Non
     sum_within(rules.radius, x, y, ux, uy, number, box, mean.cells, mean.x, mean.y)
     if morse is not None:
         sum_forces(morse, x, y, ux, uy, number, box, force.cells, force.x, force.y)
-    longest = 0.0
+    mean_x, mean_y, force_x, force_y = mean.x, mean.y, force.x, force.y
+    longest, kick = 0.0, (0.0, 0.0)
     for i in range(x.size):
-        ux[i], uy[i], speed[i] = _velocity(i, state, mean, force, rules)
-        step = rules.dt * speed[i]
-        x[i], flip_x = fold(x[i] + step * ux[i], box.Lx, box.periodic)
-        y[i], flip_y = fold(y[i] + step * uy[i], box.Ly, box.periodic)
-        ux[i] *= flip_x
-        uy[i] *= flip_y
+        if morse is not None:
+            kick = (rules.mobility * force_x[i], rules.mobility * force_y[i])
+        own = (ux[i], uy[i])
+        px, py, pace = _velocity((mean_x[i], mean_y[i]), own, speed[i], turn[i], kick, rules.dt, rules.steer)
+        step = rules.dt * pace
+        x[i], flip_x = fold(x[i] + step * px, box.Lx, box.periodic)
+        y[i], flip_y = fold(y[i] + step * py, box.Ly, box.periodic)
+        ux[i], uy[i], speed[i] = flip_x * px, flip_y * py, pace
         longest = max(longest, step)
     return longest <= min(box.Lx, box.Ly)
 
@@ -196,8 +197,8 @@ def _start(system: SystemTable, family: str, rng: np.random.Generator) -> State:
 def _rules(system: SystemTable) -> Rules:
     table = system.forces
     if table is None:
-        return Rules(system.dt, system.R, system.save_every, 0.0, False, True)
-    return Rules(system.dt, system.R, system.save_every, table.mu, True, table.mode == "steer")
+        return Rules(system.dt, system.R, system.save_every, 0.0, True)
+    return Rules(system.dt, system.R, system.save_every, table.mu, table.mode == "steer")
 
 
 def simulate(

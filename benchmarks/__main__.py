@@ -1,0 +1,54 @@
+"""Run benchmarks, print what they find, and keep it in benchmarks/results.md."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+
+from benchmarks.table import Options, Section, comparison
+from benchmarks.timing import machine
+
+NAMES = ("vicsek_step", "density", "pod", "mvar", "leaderboard", "start_up", "whole_run")
+RESULTS = Path(__file__).parent / "results.md"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of {', '.join(NAMES)}; by default all")
+    parser.add_argument("--seconds", type=float, default=4.0, help="for each comparison (4)")
+    parser.add_argument("--seeds", type=int, default=1, help="data sets of the leaderboard (1)")
+    parser.add_argument("--long", action="store_true", help="what takes minutes by itself, too")
+    parser.add_argument("--write", type=Path, help="where to; by default results.md if all are run")
+    chosen = parser.parse_args()
+    if unknown := set(chosen.names) - set(NAMES):
+        parser.error(f"there is no benchmark {', '.join(sorted(unknown))}")
+    options, sections = Options(chosen.seconds, chosen.seeds, chosen.long), []
+    for name in chosen.names or NAMES:
+        sections.append(import_module(f"benchmarks.{name}").run(options))
+        print(sections[-1].text(), end="\n\n", flush=True)
+    target = chosen.write or (None if chosen.names else RESULTS)
+    if target is not None:
+        target.write_text(page(sections, datetime.now(UTC).strftime("%Y-%m-%d")), encoding="utf-8")
+        print(f"{target.name}: written")
+
+
+def page(sections: list[Section], date: str) -> str:
+    """The whole of results.md."""
+    targets = [row for section in sections for row in section.rows if row.target]
+    met = sum(bool(row.met) for row in targets)
+    facts = "\n".join(f"- {name}: {text}" for name, text in {**machine(), "date": date}.items())
+    parts = [
+        "# Results",
+        "Written by `make bench`; README.md beside it says how to read them.",
+        facts,
+        f"## Targets: {met} of {len(targets)} met",
+        comparison(targets),
+        *(section.text() for section in sections),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+if __name__ == "__main__":
+    main()
