@@ -89,7 +89,7 @@ def rows(options: Options, settings=SETTINGS) -> Iterator[Row]:
         error = {name: np.linalg.norm(method(positions) - truth) / np.linalg.norm(truth)
                  for name, method in methods.items()}  # fmt: skip
         found = contest({name: partial(method, positions) for name, method in methods.items()}, seconds=options.seconds)
-        what, share = f"N = {N:g}, {cells}², bandwidth {bandwidth:g} cells", 1 / len(positions)
+        what, share = f"N = {N:,}, {cells}², bandwidth {bandwidth:g} cells", 1 / len(positions)
         for name in list(methods)[1:]:
             aimed = least_ratio is not None and name == "KDEpy"
             ratio = found.ratio(name)

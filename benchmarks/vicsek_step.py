@@ -112,7 +112,7 @@ SETTINGS = (
 def rows(options: Options, settings=SETTINGS) -> Iterator[Row]:
     for N, L, R, steps, peer_steps, least_ratio, least_rate in settings:
         found = race(N, L, R, steps, peer_steps, options.seconds)
-        what = f"N = {N:g}, L = {L:.4g}, R = {R:g} ({N / L**2 * np.pi * R**2:.0f} neighbours)"
+        what = f"N = {N:,}, L = {L:.4g}, R = {R:g} ({N / L**2 * np.pi * R**2:.0f} neighbours)"
         peer = f"cKDTree pairs {found.said('pairs')}, matrix {found.said('matrix')}"
         ratio = found.ratio("pairs")
         target, met = (f"≥ {least_ratio:g} x", ratio >= least_ratio) if least_ratio else ("", None)
@@ -120,14 +120,14 @@ def rows(options: Options, settings=SETTINGS) -> Iterator[Row]:
         if least_rate:
             rate = N / found.median("ours")
             said = f"{rate:.3g} particle-steps/s (max {N / found.least('ours'):.3g})"
-            yield Row(f"N = {N:g}, throughput", said, "", None, f"≥ {least_rate:g}/s", rate >= least_rate)
+            yield Row(f"N = {N:,}, throughput", said, "", None, f"≥ {least_rate:g}/s", rate >= least_rate)
 
 
 def long_case(seconds: float, N: int = 10_000, steps: int = 1000) -> Row:
     """A whole case, alone: density bands form in it, so that its steps are not all alike."""
     found = contest({"ours": partial(ours, swarm(N, N**0.5, 1.0, steps))}, seconds=seconds, rounds=(3, 10))
     median = found.median("ours")
-    return Row(f"N = {N:g}, {steps} steps", found.said("ours"), target=f"< {duration(3.0)}", met=median < 3.0)
+    return Row(f"N = {N:,}, {steps} steps", found.said("ours"), target=f"< {duration(3.0)}", met=median < 3.0)
 
 
 def run(options: Options) -> Section:

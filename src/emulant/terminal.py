@@ -108,7 +108,7 @@ def show_report(run: Run, *, as_json: bool, quiet: bool) -> int:
 
     value, lines = scores(run)
     state = status(run)
-    failed = sum(split.get("failed", 0) for split in state["splits"].values())
+    failed = sum(int(split.get("failed", 0)) for split in state["splits"].values())
     if failed:
         lines.append(f"{failed} cases failed: see `emulant status {run.folder.root}`")
     lines.append(f"report: {run.folder.report_html}")

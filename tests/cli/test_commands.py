@@ -155,6 +155,43 @@ def test_seeds_change_the_data_and_workers_do_not(emulant, smoke, tmp_path):
     assert digest["smoke"] == digest["one"] != digest["other"]
 
 
+def test_a_study_without_surrogates_ends_in_a_report_of_baselines(emulant, smoke, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(smoke, run)
+    off = ["--set", "surrogates.spectral.enabled=false", "--set", "surrogates.pod_mvar.enabled=false"]
+    code, out, err = emulant("run", "swarm:smoke", "-o", run, *off)
+    assert code == 0, err
+    assert "drift" in out
+    assert "spectral" not in out
+
+
+def test_failures_within_the_limit_are_told_and_end_in_exit_code_1(emulant, smoke, tmp_path, monkeypatch):
+    from emulant.systems.swarm.swarm import Swarm
+
+    simulate = Swarm.simulate_case
+
+    def fails(self, split, case, config):
+        if (split, case) == ("training", 3):
+            raise FloatingPointError("the swarm burst")
+        return simulate(self, split, case, config)
+
+    monkeypatch.setattr(Swarm, "simulate_case", fails)
+    from concurrent.futures import ThreadPoolExecutor
+
+    import emulant as package
+
+    overrides = ["dataset.allowed_failures=0.5", "report.films=false"]
+    with ThreadPoolExecutor(1) as executor:
+        package.generate("swarm:smoke", tmp_path, overrides=overrides, executor=executor)
+    study = ["swarm:smoke", "-o", tmp_path, "--set", overrides[0], "--set", overrides[1]]
+    code, out, _ = emulant("run", *study)
+    assert (code, "1 cases failed" in out) == (1, True)
+    assert "case 3 failed: FloatingPointError: the swarm burst" in emulant("status", tmp_path)[1]
+    monkeypatch.undo()
+    assert emulant("run", *study, "--retry-failed", "--workers", 1)[0] == 0
+    assert Manifest.read(tmp_path / "training").dataset_sha256 == Manifest.read(smoke / "training").dataset_sha256
+
+
 # -- validate -----------------------------------------------------------------------------------------------------
 
 

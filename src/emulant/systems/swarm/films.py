@@ -15,8 +15,10 @@ from emulant.systems.swarm.options import RenderOptions
 
 
 def of_report(run: Any) -> list[Film]:
-    """One film per family of the test split, by the best surrogate."""
+    """One film per family of the test split, by the best surrogate; none if the study has no surrogate."""
     table = run.study.report
+    if not run.study.surrogates:
+        return []
     return _films(run, RenderOptions(format=table.film_format, fps=table.film_fps))
 
 

@@ -28,7 +28,7 @@ STILL = 1e-12
 BLOCK = 1 << 20
 """Noise angles drawn at a time; one long draw and several short ones give the same numbers."""
 
-REORDER = 32
+REORDER = 8
 """Steps after which the particles are put in the order of the cells again; the results do not depend on it."""
 
 
