@@ -102,9 +102,7 @@ def rows(options: Options, settings=SETTINGS) -> Iterator[Row]:
                 ratio >= least_ratio if aimed else None,
                 f"{error['ours']:.1e} against {error[name]:.1e}",
             )
-        yield Row(
-            f"{what}: error", f"{error['ours']:.1e}", target=f"≤ {largest:g}", met=bool(error["ours"] <= largest)
-        )
+        yield Row(f"{what}: error", f"{error['ours']:.1e}", target=f"≤ {largest:g}", met=bool(error["ours"] <= largest))
         if most_seconds is not None:
             median = share * found.median("ours")
             yield Row(f"{what}: time", found.said("ours", share), target="≤ 0.2 ms", met=median <= most_seconds)

@@ -19,7 +19,18 @@ from emulant.journal import timings
 
 def timed(study: str, folder: Path, cache: Path) -> dict[str, float]:
     """Seconds of each stage of a run without films, and of the whole command."""
-    command = [sys.executable, "-m", "emulant", "run", study, "-o", str(folder), "--quiet", "--set", "report.films=false"]
+    command = [
+        sys.executable,
+        "-m",
+        "emulant",
+        "run",
+        study,
+        "-o",
+        str(folder),
+        "--quiet",
+        "--set",
+        "report.films=false",
+    ]
     start = time.perf_counter()
     subprocess.run(command, check=True, env={**os.environ, "NUMBA_CACHE_DIR": str(cache)})
     return stages(timings(RunFolder(folder)), time.perf_counter() - start)

@@ -6,7 +6,7 @@
     ├── UsageError               exit code 2: asked for in a way that cannot be done; nothing was written
     │   └── StudyError           the study file, all its faults at once
     ├── DataError                a file is missing, damaged, foreign or not what it promises
-    ├── SimulationError          more cases failed than the study allows
+    ├── SimulationError          a case cannot be simulated, or more cases failed than the study allows
     ├── SurrogateError           a surrogate cannot be fitted, loaded or put to this use
     └── EngineError              the engine, not the simulation, gave up
 
@@ -78,7 +78,7 @@ class DataError(EmulantError):
 
 
 class SimulationError(EmulantError):
-    """More cases failed than the study allows."""
+    """A case cannot be simulated, or more cases failed than the study allows."""
 
 
 class SurrogateError(EmulantError):

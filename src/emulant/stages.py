@@ -119,6 +119,8 @@ def generate(
     engine = engine or Local(available_cores())
     work = GenerateShards(study.system, study.config, run_folder.root, study.data_key)
     open_shards: list[Shard] = []
+    for split in wanted:
+        work.store(split).begin()
     with logged(run_folder, "simulate"):
         for pass_ in study.system.passes:  # a pass may read what the one before it has written
             asked = [shard for split in wanted for shard in _chosen(study, pass_, split, shards)]
@@ -151,8 +153,6 @@ def _chosen(study: Study, pass_: str, split: str, indices: range | None) -> Sequ
 def _work_off(
     engine: Engine, work: GenerateShards, asked: Sequence[Shard], todo: Sequence[Shard], listen: Listener
 ) -> None:
-    for split in dict.fromkeys(shard.split for shard in asked):
-        work.store(split).begin()
     cases = sum(len(shard.cases) for shard in asked)
     done = cases - sum(len(shard.cases) for shard in todo)
     listen("simulate", done, cases)

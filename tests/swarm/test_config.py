@@ -62,7 +62,7 @@ def test_a_narrow_kernel_is_flagged():
         ({"system": {"speed": 11.0}}, "system.speed"),
         ({"system": {"T": 0.05}}, "system.T"),
         ({"system": {"save_every": 21}}, "system.save_every"),
-        ({"system": {"T": 20.0}}, "system.long_T"),
+        ({"system": {"T": 20.0, "long_T": 10.0}}, "system.long_T"),
         ({"splits": {"validation": 3}}, "splits.validation"),
         ({"density": {"bandwidth": 0.2}}, "density.bandwidth"),
         ({"density": {"bandwidth": 20.0, "bandwidth_units": "length"}}, "density.bandwidth"),

@@ -72,8 +72,8 @@ class SystemTable(Table):
     Ly: Positive = 15.0
     bc: Literal["periodic", "reflecting"] = "periodic"
     T: Positive = 2.0
-    long_T: Positive = 8.0
-    """Duration of the cases of the split `test_long`, which asks for forecasts far beyond training."""
+    long_T: Positive | None = None
+    """Duration of the cases of the split `test_long`, which asks for forecasts far beyond training; unset: 4 T."""
     dt: Positive = 0.1
     save_every: Annotated[int, Field(ge=1)] = 1
     speed: NotNegative = 1.0
@@ -105,6 +105,10 @@ class SystemTable(Table):
     @property
     def box(self) -> Box:
         return Box(self.Lx, self.Ly, self.bc == "periodic")
+
+    def duration(self, split: str) -> float:
+        """How long a case of a split lasts, s."""
+        return (self.long_T or 4 * self.T) if split == "test_long" else self.T
 
     @property
     def steps(self) -> int:
@@ -206,7 +210,7 @@ class SwarmConfig(DataConfig):
 
     @model_validator(mode="after")
     def _long_is_long(self) -> Self:
-        if self.splits.test_long and self.system.long_T < self.system.T:
+        if self.splits.test_long and self.system.duration("test_long") < self.system.T:
             raise ValueError(
                 f"long_T = {self.system.long_T:g} is shorter than T = {self.system.T:g}: "
                 "raise system.long_T or set splits.test_long = 0"

@@ -63,8 +63,7 @@ class Swarm(BaseSystem):
     def simulate_case(self, split: str, case: int, config: SwarmConfig) -> CaseResult:
         """Trajectory, density and order parameters of one case, with the record that becomes metadata.json."""
         system, rng = config.system, case_stream(config.seed, split, case)
-        duration = system.long_T if split == "test_long" else system.T
-        trajectory = vicsek.simulate(system, family(case), rng, duration=duration)
+        trajectory = vicsek.simulate(system, family(case), rng, duration=system.duration(split))
         grid = density.grid(config.density, system.box)
         arrays = {
             "positions": trajectory.positions,
