@@ -306,7 +306,8 @@ def _tests(run: Run) -> tuple[Tests, list[str]]:
     for split in run.test_splits:
         dataset = Remembered(run.dataset(split))
         times = forecasts.frame_times(dataset)
-        starts, said = forecasts.starts(times, run.study.context_frames, run.study.evaluation.warm_starts)
+        warm = run.study.evaluation.warm_starts if split == run.test_splits[0] else ()
+        starts, said = forecasts.starts(times, run.study.context_frames, warm)
         tests.append((dataset, starts))
         notes += [f"{split}: {note}" for note in said]
     return tests, notes

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
+import matplotlib as mpl
 import numpy as np
 import polars as pl
 import pytest
@@ -109,3 +111,25 @@ def test_a_time_series_speaks_of_a_band_only_if_there_is_one() -> None:
     times = np.arange(5.0)
     assert "Band" in time_series(times, {"a": np.ones((3, 5))}, "order").caption
     assert "Band" not in time_series(times, {"a": np.ones(5)}, "order").caption
+
+
+def test_the_dark_figure_is_what_drawing_in_the_dark_theme_gives(tmp_path: Path) -> None:
+    """It is made from the light one by exchanging colours: nothing else of a drawing may depend on the theme."""
+    models = {"a": np.arange(9.0), "b": np.arange(9.0) ** 1.1, "drift": np.arange(9.0) + 2, "ceiling": np.ones(9)}
+    kinds = {"a": "surrogate", "b": "surrogate", "drift": "baseline", "ceiling": "oracle"}
+    drawings = [
+        histogram(models, kinds, "error"),
+        singular_values(np.exp(-np.arange(30) / 5), 12, 0.99),
+        time_series(np.arange(9.0), models, "order"),
+    ]
+    for drawing in drawings:
+        made = drawing.save(tmp_path, "x")
+        with mpl.rc_context(DARK.rc):  # type: ignore[arg-type]
+            drawing.draw(DARK).savefig(
+                tmp_path / "dark.svg", metadata={"Date": None, "Creator": None}, facecolor="none"
+            )
+        exchanged, drawn = ((tmp_path / name).read_text() for name in (made.dark, "dark.svg"))
+        colors = re.compile("#[0-9a-f]{6}")
+        assert colors.findall(exchanged) == colors.findall(drawn)
+        names = re.compile(r"[a-z][0-9a-f]{10}")  # hashes of content, colours included
+        assert names.sub("", exchanged) == names.sub("", drawn)

@@ -156,10 +156,3 @@ def test_wrong_files_are_named(tmp_path: Path, change: dict[str, object], named:
     with pytest.raises(SurrogateError, match=named):
         MVAR.load(path)
 
-
-def test_the_radius_of_a_large_model_is_that_of_the_whole_matrix() -> None:
-    rng = np.random.default_rng(3)
-    matrices = 0.02 * rng.normal(size=(4, 150, 150))
-    model = MVAR(matrices, None, 0.0, 0.0, 0.0)
-    expected = np.abs(np.linalg.eigvals(model.companion())).max()
-    assert model.spectral_radius() == pytest.approx(expected, rel=1e-8)

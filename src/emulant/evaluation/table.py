@@ -20,7 +20,8 @@ class EvaluationTable(Table):
     context_frames: Annotated[int, Field(ge=1)] | None = None
     """Frames of context of a cold start; unset: the longest lag among the study's surrogates."""
     warm_starts: tuple[Seconds, ...] = (1.0,)
-    """Forecasts whose last context frame lies at that time; everything before it is context, too."""
+    """Forecasts of `test` whose last context frame lies at that time; everything before it is context, too. Further
+    test splits, made for a question of their own, are forecast from a cold start only."""
     horizons: Annotated[tuple[Seconds, ...], Field(min_length=1)] | None = None
     """Lead times that are reported; unset: about logarithmic, from one frame to the end."""
     resamples: Annotated[int, Field(ge=1000, le=1_000_000)] = 2000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import cycle
@@ -127,11 +128,22 @@ def save(draw: Callable[[Theme], Figure], folder: Path, name: str) -> dict[str, 
     """
     folder.mkdir(parents=True, exist_ok=True)
     files = {"light": folder / f"{name}.svg", "dark": folder / f"{name}_dark.svg", "png": folder / f"{name}.png"}
-    undated = {"Date": None, "Creator": None}
-    for theme in THEMES:
-        with mpl.rc_context(theme.rc):  # type: ignore[arg-type]
-            figure = draw(theme)
-            figure.savefig(files[theme.name], metadata=undated, facecolor="none")
-            if theme is LIGHT:
-                figure.savefig(files["png"], dpi=160, metadata={"Software": None})
+    with mpl.rc_context(LIGHT.rc):  # type: ignore[arg-type]
+        figure = draw(LIGHT)
+        figure.savefig(files["light"], metadata={"Date": None, "Creator": None}, facecolor="none")
+        figure.savefig(files["png"], dpi=160, metadata={"Software": None})
+    files["dark"].write_text(_darkened(files["light"].read_text(encoding="utf-8")), encoding="utf-8")
     return files
+
+
+def _darkened(svg: str) -> str:
+    """The same drawing on dark paper: every colour of the light theme has its counterpart. Half the time of drawing."""
+    pattern = re.compile("|".join(_COUNTERPARTS))
+    return pattern.sub(lambda match: _COUNTERPARTS[match[0]], svg)
+
+
+def _colors(theme: Theme) -> tuple[str, ...]:
+    return (theme.paper, theme.ink, theme.muted, theme.line, *theme.surrogates, *theme.baselines, theme.oracle)
+
+
+_COUNTERPARTS = dict(zip(_colors(LIGHT), _colors(DARK), strict=True))
