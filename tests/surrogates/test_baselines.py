@@ -13,8 +13,9 @@ from emulant.surrogates.baselines.climatology import Climatology
 from emulant.surrogates.baselines.persistence import Persistence
 from emulant.surrogates.latent import Latent
 from emulant.surrogates.mvar import MVAR
-from emulant.surrogates.pod import POD, PODTable
+from emulant.surrogates.pod import POD
 from emulant.surrogates.pod_ceiling import PODCeiling
+from emulant.surrogates.tables import PODTable
 
 
 @pytest.fixture

@@ -155,4 +155,3 @@ def test_wrong_files_are_named(tmp_path: Path, change: dict[str, object], named:
     np.savez(path, **(MVAR.fit(generate(10, 9), 2, 1e-3).arrays() | change))
     with pytest.raises(SurrogateError, match=named):
         MVAR.load(path)
-

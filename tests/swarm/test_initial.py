@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from emulant.errors import UsageError
-from emulant.systems.swarm.config import SystemTable
-from emulant.systems.swarm.initial import FAMILIES, family, positions, unit_vectors
+from emulant.systems.swarm.config import FAMILIES, SystemTable, family
+from emulant.systems.swarm.initial import positions, unit_vectors
 
 
 def draw(name, **fields):

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from emulant.dataset.npz import ArrayDataset
 from emulant.dataset.seams import Array, Context, Field, Fields, Forecaster
 from emulant.errors import SurrogateError
-from emulant.surrogates.pod_mvar import PodMvarTable, TuningTable
+from emulant.surrogates.tables import PodMvarTable, TuningTable
 from emulant.systems.swarm.pod_mvar import SwarmPodMvar as PodMvar
 
 FAMILIES = ("uniform", "gaussian_cluster", "ring", "two_clusters")

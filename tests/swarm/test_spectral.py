@@ -12,7 +12,9 @@ import pytest
 from emulant.dataset.npz import ArrayDataset
 from emulant.dataset.seams import Array, Context, Field, Fields, Forecaster
 from emulant.errors import SurrogateError
-from emulant.systems.swarm.spectral import Box, Modes, ShellModel, Spectral, SpectralTable
+from emulant.systems.swarm.config import SpectralTable
+from emulant.systems.swarm.modes import Box, Modes
+from emulant.systems.swarm.spectral import ShellModel, Spectral
 
 FAMILIES = ("uniform", "gaussian_cluster", "ring", "two_clusters")
 

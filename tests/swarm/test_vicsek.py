@@ -3,8 +3,8 @@ import pytest
 from scipy import stats
 
 from emulant.errors import SimulationError
-from emulant.systems.swarm.config import MorseTable, NoiseTable, SystemTable
-from emulant.systems.swarm.initial import FAMILIES, positions, unit_vectors
+from emulant.systems.swarm.config import FAMILIES, MorseTable, NoiseTable, SystemTable
+from emulant.systems.swarm.initial import positions, unit_vectors
 from emulant.systems.swarm.neighbours import neighbour_sums
 from emulant.systems.swarm.order import polarization
 from emulant.systems.swarm.vicsek import simulate

@@ -343,6 +343,10 @@ class Work(Protocol):
     def timeout(self) -> float | None:
         """Seconds that one case may take."""
 
+    @property
+    def modules(self) -> Sequence[str]:
+        """What a worker will need, to be imported once before workers are forked."""
+
     def __call__(self, shard: Shard, excluded: Mapping[int, str] | None = None) -> ShardOutcome:
         """Simulate and store the shard; `excluded` cases are not tried but recorded as failed, with that reason."""
 

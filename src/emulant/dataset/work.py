@@ -26,6 +26,10 @@ class GenerateShards:
     key: str
     """Hash of the configuration."""
 
+    @property
+    def modules(self) -> Sequence[str]:
+        return (__name__, type(self.system).__module__, *getattr(self.system, "kernels", ()))
+
     def store(self, split: str) -> Store:
         """Where the shards of a split go."""
         return Store(self.root / split)

@@ -228,7 +228,7 @@ def _context(work: Work) -> Any:
     if "forkserver" not in get_all_start_methods():
         return get_context("spawn")
     context = get_context("forkserver")
-    context.set_forkserver_preload([type(work).__module__])
+    context.set_forkserver_preload(list(work.modules))
     return context
 
 

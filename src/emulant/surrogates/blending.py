@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import ClassVar, Self, TypeAlias
 
 import numpy as np
-from scipy.optimize import isotonic_regression
 
 from emulant.dataset.seams import Array, Context, Dataset
 from emulant.errors import SurrogateError
@@ -129,6 +128,8 @@ def _norms(fields: Array) -> Array:
 
 def non_increasing(agreement: Array, size: Array) -> Array:
     """The non-increasing λ in [0, 1] with the smallest Σ_h size_h λ_h² - 2 agreement_h λ_h."""
+    from scipy.optimize import isotonic_regression
+
     size = np.maximum(size, np.finfo(float).tiny)
     weights = isotonic_regression(agreement / size, weights=size, increasing=False).x
     return np.asarray(np.clip(weights, 0.0, 1.0))

@@ -5,27 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Self
 
 import numpy as np
 import scipy.linalg
-from pydantic import Field
 
 from emulant.dataset.atomic import write_npz
 from emulant.dataset.seams import Array, as_float64
-from emulant.dataset.tables import Table
 from emulant.errors import SurrogateError
 from emulant.surrogates import MEND, read_weights
 
 ORTHONORMAL = 1e-8
 """Modes further from orthonormal than this are put through a QR decomposition."""
-
-
-class PODTable(Table):
-    """How many modes: a share of the variance, or a rank that stands over it."""
-
-    energy: Annotated[float, Field(gt=0, le=1)] = 0.995
-    rank: Annotated[int, Field(ge=1)] | None = None
 
 
 @dataclass(frozen=True)

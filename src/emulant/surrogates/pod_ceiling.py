@@ -7,7 +7,8 @@ from typing import Any, ClassVar, Self
 
 from emulant.dataset.seams import Array, Context, Dataset, Fields
 from emulant.errors import SurrogateError
-from emulant.surrogates.pod import POD, PODTable
+from emulant.surrogates.pod import POD
+from emulant.surrogates.tables import PODTable
 
 
 class PODCeiling:

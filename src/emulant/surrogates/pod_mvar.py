@@ -6,57 +6,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
-from pydantic import Field, model_validator
 
 from emulant.dataset.atomic import write_npz
 from emulant.dataset.npz import names_in, read_arrays
 from emulant.dataset.seams import Array, Context, Dataset
-from emulant.dataset.tables import Table
 from emulant.errors import SurrogateError
 from emulant.surrogates import MEND, read_weights
 from emulant.surrogates.blending import Blend
 from emulant.surrogates.latent import Latent
 from emulant.surrogates.mvar import MVAR, NormalEquations, rollout, windows
-from emulant.surrogates.pod import POD, PODTable
+from emulant.surrogates.pod import POD
+from emulant.surrogates.tables import PodMvarTable, TuningTable
 from emulant.surrogates.tuning import folds, r2_of_codes
 
 BATCH_CASES = 16
-
-Positive = Annotated[int, Field(ge=1)]
-Ridge = Annotated[float, Field(ge=0)]
-
-
-class TuningTable(Table):
-    """What to choose from, by the closed-loop R² on held-out folds of the training cases."""
-
-    ranks: Annotated[tuple[Positive, ...], Field(min_length=1)] = (10, 20, 30, 40, 50, 60, 80, 100)
-    lags: Annotated[tuple[Positive, ...], Field(min_length=1)] = (1, 2, 4)
-    ridges: Annotated[tuple[Ridge, ...], Field(min_length=1)] = (1e-6, 1e-4, 1e-2, 1e-1, 1.0, 10.0, 100.0)
-    intercepts: Annotated[tuple[bool, ...], Field(min_length=1)] = (False, True)
-    folds: Annotated[int, Field(ge=2)] = 5
-
-
-class PodMvarTable(PODTable):
-    """`[surrogates.pod_mvar]`."""
-
-    lag: Positive = 4
-    ridge: Ridge = 1e-6
-    intercept: bool = False
-    tune: TuningTable | None = None
-    """Present: rank, lag, ridge and intercept are chosen, and what stands above is not used (`lag`: the most)."""
-    blend: bool = False
-    """Fade into the climatology, see `emulant.surrogates.blending`."""
-    folds: Annotated[int, Field(ge=2)] = 5
-    """Folds of the training cases for `blend`."""
-
-    @model_validator(mode="after")
-    def _lags_within_context(self) -> Self:
-        if self.tune is not None and max(self.tune.lags) > self.lag:
-            raise ValueError(f"tune.lags must not exceed lag = {self.lag}, the frames of context")
-        return self
 
 
 @dataclass(frozen=True)

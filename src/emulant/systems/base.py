@@ -32,6 +32,8 @@ class BaseSystem:
     PredictOptions: type[Table] = Table
     RenderOptions: type[Table] = Table
     passes: Sequence[str] = ("cases",)
+    kernels: Sequence[str] = ()
+    """Heavy modules that only simulations need; workers have them before the first case."""
     surrogates: Mapping[str, Learner] = {}
     baselines: Mapping[str, Learner] = {"persistence": PERSISTENCE, "climatology": CLIMATOLOGY}
     oracles: Mapping[str, Learner] = {}

@@ -20,6 +20,14 @@ CARRIED = 1.5
 """Cells. From here on `fft` stays within 1 % of the exact field."""
 
 
+FAMILIES = ("uniform", "gaussian_cluster", "ring", "two_clusters")
+
+
+def family(case: int) -> str:
+    """The family that a case belongs to: they take turns."""
+    return FAMILIES[case % len(FAMILIES)]
+
+
 class Box(NamedTuple):
     """The domain [0, Lx) x [0, Ly), a torus or between walls. A plain tuple, so that compiled kernels take it."""
 
@@ -226,3 +234,16 @@ class SwarmConfig(DataConfig):
     def hy(self) -> float:
         """Standard deviation of the density kernel along y, a length."""
         return self.density.widths(self.system.box)[1]
+
+
+class SpectralTable(Table):
+    """`[surrogates.spectral]`"""
+
+    lag: Annotated[int, Field(ge=1)] = 4
+    ridge: Annotated[float, Field(ge=0)] = 1e-6
+    harmonics: Annotated[int, Field(ge=1, le=8)] = 3
+    """Angular moments of the headings beside the density."""
+    blend: bool = False
+    """Fade into the climatology, see `emulant.surrogates.blending`."""
+    folds: Annotated[int, Field(ge=2)] = 5
+    """Folds of the training cases for `blend`."""

@@ -8,7 +8,7 @@ import polars as pl
 
 from emulant.dataset.npz import read_arrays
 from emulant.reporting.figures import Drawing, histogram, singular_values, time_series
-from emulant.systems.swarm.initial import FAMILIES
+from emulant.systems.swarm.config import FAMILIES
 
 
 def order_parameters(run: Any) -> Drawing | None:

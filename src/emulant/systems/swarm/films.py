@@ -10,7 +10,7 @@ import numpy as np
 
 from emulant.errors import UsageError
 from emulant.reporting.films import Film, Reel, comparison, film
-from emulant.systems.swarm.initial import FAMILIES
+from emulant.systems.swarm.config import FAMILIES
 from emulant.systems.swarm.options import RenderOptions
 
 

@@ -9,15 +9,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from emulant.errors import UsageError
-from emulant.systems.swarm.config import Box, SystemTable
+from emulant.systems.swarm.config import FAMILIES, Box, SystemTable
 from emulant.systems.swarm.neighbours import fold
-
-FAMILIES = ("uniform", "gaussian_cluster", "ring", "two_clusters")
-
-
-def family(case: int) -> str:
-    """The family that a case belongs to: they take turns."""
-    return FAMILIES[case % len(FAMILIES)]
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]

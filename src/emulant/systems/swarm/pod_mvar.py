@@ -10,7 +10,8 @@ import polars as pl
 
 from emulant.dataset.atomic import write_json, write_text
 from emulant.dataset.seams import Dataset
-from emulant.surrogates.pod_mvar import PodMvar, PodMvarTable
+from emulant.surrogates.pod_mvar import PodMvar
+from emulant.surrogates.tables import PodMvarTable
 
 
 class SwarmPodMvar(PodMvar):

@@ -18,36 +18,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
-from pydantic import Field
 
 from emulant.dataset.atomic import write_npz
 from emulant.dataset.npz import names_in
 from emulant.dataset.seams import Array, Context, Dataset
-from emulant.dataset.tables import Table
 from emulant.errors import SurrogateError
 from emulant.surrogates import MEND, read_weights
 from emulant.surrogates.blending import Blend, Forecast
 from emulant.surrogates.mvar import MVAR, rollout
 from emulant.surrogates.positivity import project
+from emulant.systems.swarm.config import SpectralTable
 from emulant.systems.swarm.modes import Box, Modes
 
 FILE = "spectral_model.npz"
-
-
-class SpectralTable(Table):
-    """`[surrogates.spectral]`"""
-
-    lag: Annotated[int, Field(ge=1)] = 4
-    ridge: Annotated[float, Field(ge=0)] = 1e-6
-    harmonics: Annotated[int, Field(ge=1, le=8)] = 3
-    """Angular moments of the headings beside the density."""
-    blend: bool = False
-    """Fade into the climatology, see `emulant.surrogates.blending`."""
-    folds: Annotated[int, Field(ge=2)] = 5
-    """Folds of the training cases for `blend`."""
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,12 @@ from emulant.dataset.seams import CaseResult, Dataset, Field, Finding, Learner, 
 from emulant.dataset.seeds import PURPOSES, SPLITS, case_stream
 from emulant.dataset.tables import Table
 from emulant.evaluation.metrics import field_metrics
-from emulant.surrogates.pod_mvar import PodMvarTable
+from emulant.surrogates.tables import PodMvarTable
 from emulant.systems.base import CLIMATOLOGY, PERSISTENCE, BaseSystem
-from emulant.systems.swarm import checks, density, files, order, vicsek
-from emulant.systems.swarm.config import SwarmConfig
-from emulant.systems.swarm.initial import family
+from emulant.systems.swarm import checks, files
+from emulant.systems.swarm.config import SpectralTable, SwarmConfig, family
 from emulant.systems.swarm.options import PredictOptions, RenderOptions
 from emulant.systems.swarm.predict import forecast_file
-from emulant.systems.swarm.spectral import SpectralTable
 
 
 class Swarm(BaseSystem):
@@ -28,6 +26,7 @@ class Swarm(BaseSystem):
     Config = SwarmConfig
     fields: Mapping[str, Field] = files.FIELDS
     targets = ("rho",)
+    kernels = ("emulant.systems.swarm.vicsek", "emulant.systems.swarm.density")
     studies = Path(__file__).parent / "studies"
     PredictOptions = PredictOptions
     RenderOptions = RenderOptions
@@ -62,6 +61,8 @@ class Swarm(BaseSystem):
 
     def simulate_case(self, split: str, case: int, config: SwarmConfig) -> CaseResult:
         """Trajectory, density and order parameters of one case, with the record that becomes metadata.json."""
+        from emulant.systems.swarm import density, order, vicsek  # compiled: for those who simulate
+
         system, rng = config.system, case_stream(config.seed, split, case)
         trajectory = vicsek.simulate(system, family(case), rng, duration=system.duration(split))
         grid = density.grid(config.density, system.box)

@@ -1,0 +1,84 @@
+"""Parquet files that are whole or not there, and whose damage is told by file and row group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from emulant.dataset.atomic import replacing
+from emulant.errors import DataError
+
+MEND = "`emulant generate` replaces a file of its own that is removed; another one must be written again."
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[pq.ParquetFile]:
+    """A Parquet file, its footer read and nothing else; pages are checked against their checksums where they have any.
+
+    Raises:
+        DataError: The file is missing, torn or not Parquet.
+    """
+    try:
+        file = pq.ParquetFile(path, page_checksum_verification=True)
+    except FileNotFoundError:
+        raise DataError(f"{path}: is missing.", MEND) from None
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{path}: is not a readable Parquet file: {_first_line(error)}.", MEND) from error
+    with file:
+        yield file
+
+
+def read_group(file: pq.ParquetFile, path: Path, group: int, columns: Sequence[str]) -> pa.Table:
+    """Some columns of one row group.
+
+    Raises:
+        DataError: A column is not there, or its bytes are damaged.
+    """
+    try:
+        table = file.read_row_group(group, columns=list(columns), use_threads=False)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{path}: row group {group} is damaged: {_first_line(error)}.", MEND) from error
+    missing = [name for name in columns if name not in table.column_names]
+    if missing:
+        raise DataError(f"{path}: has no column `{missing[0]}` (it has: {', '.join(file.schema_arrow.names)}).")
+    return table
+
+
+def write_groups(
+    path: Path, schema: pa.Schema, tables: Iterable[pa.Table], *, split: Sequence[str], dictionary: Sequence[str]
+) -> Path:
+    """Write one row group per table; equal tables give equal bytes.
+
+    Args:
+        path: The file; it gets its name when it is complete.
+        schema: Of all tables; its metadata become those of the file.
+        tables: As many as there shall be row groups.
+        split: Columns of measured numbers: their bytes are stored plane by plane (BYTE_STREAM_SPLIT), which is what
+            makes floating-point numbers compressible.
+        dictionary: Columns of few values.
+    """
+    with (
+        replacing(path) as partial,
+        pq.ParquetWriter(
+            partial,
+            schema,
+            compression="zstd",
+            compression_level=1,
+            use_byte_stream_split=list(split),
+            use_dictionary=list(dictionary),
+            write_statistics=True,
+            write_page_checksum=True,
+            store_schema=False,  # plain types only: every reader sees the same
+        ) as writer,
+    ):
+        for table in tables:
+            writer.write_table(table, row_group_size=max(1, len(table)))
+    return path
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).partition("\n")[0].rstrip(". ")

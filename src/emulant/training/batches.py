@@ -1,0 +1,66 @@
+"""Batches: those of epoch e are a pure function of the seed and e, so nothing about them needs to be saved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from emulant.dataset.seams import Array
+from emulant.dataset.seeds import sequence, stream
+from emulant.training.table import TrainingTable
+
+Batch: TypeAlias = tuple[Tensor, ...]
+VALIDATION_ROWS = 4096
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What the loop is fed."""
+
+    loss: Callable[[nn.Module, Batch], Tensor]
+    """The mean loss of a batch, a scalar."""
+    batches: Callable[[int], Iterable[Batch]]
+    """The batches of an epoch (from 0), `length` of them: a pure function of the epoch."""
+    length: int
+    """Batches in an epoch."""
+    validation: Sequence[Batch] = ()
+    """What the validation loss is the mean of; empty: there is none."""
+
+
+def of_tensors(
+    loss: Callable[[nn.Module, Batch], Tensor],
+    training: Batch,
+    validation: Batch | None,
+    table: TrainingTable,
+    seed: int,
+) -> TrainingData:
+    """Training data of tensors in memory whose first axis counts the examples, drawn without replacement."""
+    count = len(training[0])
+    size = min(table.batch_size, count)
+    length = table.epoch_batches or count // size
+
+    def batches(epoch: int) -> Iterator[Batch]:
+        for rows in shuffled(count, size, length, seed, epoch):
+            chosen = torch.from_numpy(rows)
+            yield tuple(tensor[chosen] for tensor in training)
+
+    parts = zip(*(tensor.split(VALIDATION_ROWS) for tensor in validation), strict=True) if validation else ()
+    return TrainingData(loss, batches, length, tuple(parts))
+
+
+def shuffled(count: int, size: int, length: int, seed: int, epoch: int) -> Array:
+    """(length, size) numbers below `count`: each comes once before any comes again; pure in (seed, epoch)."""
+    rng = stream(seed, "training", epoch)
+    passes = -(-length * size // count)
+    order = np.concatenate([rng.permutation(count) for _ in range(passes)])
+    return order[: length * size].reshape(length, size)
+
+
+def torch_seed(seed: int, *numbers: int) -> int:
+    """A seed for torch's generator: that of the initial weights is (0,), that of epoch e (1, e)."""
+    return int(sequence(seed, "training", len(numbers), *numbers).generate_state(1, np.uint64)[0] >> 1)

@@ -1,0 +1,91 @@
+"""`[training]`: how networks are trained. Importing this imports no torch."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal, TypeVar
+
+from pydantic import Field
+
+from emulant.dataset.tables import Table
+
+TableT = TypeVar("TableT", bound=Table)
+Logger = Literal["csv", "tensorboard", "wandb", "wandb-offline"]
+
+
+class EarlyStoppingTable(Table):
+    """When to stop before the last epoch."""
+
+    patience: Annotated[int, Field(ge=0)] = 0
+    """Validations without a better monitor after which training stops; 0: it never stops early."""
+    min_delta: Annotated[float, Field(ge=0)] = 0.0
+    """By how much the monitor must be better to count."""
+
+
+class TrainingTable(Table):
+    """`[training]`, and `[surrogates.NAME.training]`, which stands over it.
+
+    Lengths are in epochs and batches, never in seconds: weights must not depend on the load of a machine.
+    """
+
+    max_epochs: Annotated[int, Field(ge=1)] = 100
+    epoch_batches: Annotated[int, Field(ge=1)] | None = None
+    """Batches in an epoch; unset: as many whole ones as the training data make."""
+    batch_size: Annotated[int, Field(ge=1)] = 64
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    gradient_clip: Annotated[float, Field(ge=0)] = 1.0
+    """Bound on the norm of the gradient; 0: none."""
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """The share of all steps in which the learning rate rises from 0 on a line."""
+    scheduler: Literal["plateau", "cosine", "none"] = "plateau"
+    minimum_learning_rate: Annotated[float, Field(ge=0)] = 0.0
+    """Where `cosine` ends and `plateau` stops falling."""
+    factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """`plateau`: what the learning rate is multiplied by."""
+    patience: Annotated[int, Field(ge=0)] = 10
+    """`plateau`: validations without a better monitor that it bears."""
+    cooldown: Annotated[int, Field(ge=0)] = 0
+    """`plateau`: validations after a reduction before it counts again."""
+    early_stopping: EarlyStoppingTable = EarlyStoppingTable()
+    monitor: str = "score"
+    """What decides on the best weights, the plateau and the end: `score`, the forecaster's closed-loop score on the
+    validation split (or the name that it goes by, such as `vpt`), or `loss`."""
+    validate_every: Annotated[int, Field(ge=1)] = 1
+    """Epochs from one validation to the next; the last epoch is always validated."""
+    checkpoint_every: Annotated[int, Field(ge=1)] = 1
+    """Epochs from one `last.ckpt` to the next: what a kill costs at most."""
+    precision: Literal["32-true", "64-true", "bf16-mixed", "bf16-true"] = "32-true"
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    devices: Annotated[int, Field(ge=1)] | Literal["auto"] = 1
+    strategy: str = "auto"
+    """A name that Lightning knows: `auto`, `ddp`, ..."""
+    threads: Annotated[int, Field(ge=1)] = 1
+    """Threads of torch on the CPU. Bits are promised for a fixed number only."""
+    loggers: tuple[Logger, ...] = ("csv",)
+    """Where the training curves go; the CSV is always written."""
+
+
+class TrainedTable(Table):
+    """The table of a surrogate that is trained by the loop: `[surrogates.NAME]` with `[surrogates.NAME.training]`."""
+
+    recipe: ClassVar[TrainingTable] = TrainingTable()
+    """What suits this surrogate; what the study sets stands over it."""
+    training: TrainingTable = TrainingTable()
+
+    def schedule(self) -> TrainingTable:
+        """The surrogate's own recipe under what the study has set."""
+        return merge(self.recipe, self.training)
+
+
+def merge(base: TableT, overrides: Table) -> TableT:
+    """`base` with every key that `overrides` has set, tables within tables key by key.
+
+    What was merely left at its default does not count as set, so three layers compose:
+    `merge(recipe, merge(common, own))`.
+    """
+    changes = {}
+    for name in overrides.model_fields_set:
+        value = getattr(overrides, name)
+        changes[name] = merge(getattr(base, name), value) if isinstance(value, Table) else value
+    return base.model_copy(update=changes)
