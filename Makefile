@@ -56,7 +56,7 @@ lint: $(DEV)
 	$(BIN)/lint-imports
 
 bench: $(BENCH)
-	@for script in benchmarks/*.py; do echo "$$script"; $(BIN)/python "$$script" $(ARGS) || exit 1; done
+	$(BIN)/python -m benchmarks $(ARGS)
 
 docs: $(DEV)
 	$(BIN)/mkdocs build --strict --quiet

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
@@ -24,25 +25,24 @@ def main() -> None:
     chosen = parser.parse_args()
     if unknown := set(chosen.names) - set(NAMES):
         parser.error(f"there is no benchmark {', '.join(sorted(unknown))}")
-    options, sections = Options(chosen.seconds, chosen.seeds, chosen.long), []
+    options, sections, facts = Options(chosen.seconds, chosen.seeds, chosen.long), [], machine()
     for name in chosen.names or NAMES:
         sections.append(import_module(f"benchmarks.{name}").run(options))
         print(sections[-1].text(), end="\n\n", flush=True)
     target = chosen.write or (None if chosen.names else RESULTS)
     if target is not None:
-        target.write_text(page(sections, datetime.now(UTC).strftime("%Y-%m-%d")), encoding="utf-8")
+        target.write_text(page(sections, facts | {"date": datetime.now(UTC).strftime("%Y-%m-%d")}), encoding="utf-8")
         print(f"{target.name}: written")
 
 
-def page(sections: list[Section], date: str) -> str:
+def page(sections: Sequence[Section], facts: Mapping[str, str]) -> str:
     """The whole of results.md."""
     targets = [row for section in sections for row in section.rows if row.target]
     met = sum(bool(row.met) for row in targets)
-    facts = "\n".join(f"- {name}: {text}" for name, text in {**machine(), "date": date}.items())
     parts = [
         "# Results",
         "Written by `make bench`; README.md beside it says how to read them.",
-        facts,
+        "\n".join(f"- {name}: {text}" for name, text in facts.items()),
         f"## Targets: {met} of {len(targets)} met",
         comparison(targets),
         *(section.text() for section in sections),

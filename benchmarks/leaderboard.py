@@ -54,7 +54,7 @@ class Task:
 
     @property
     def horizon(self) -> int:
-        return self.truth.shape[1]
+        return int(self.truth.shape[1])
 
     def score(self, forecast: Array) -> float:
         """Mean over cases of r2 over all forecast frames; a diverged forecast is -inf."""
@@ -85,7 +85,7 @@ def score_ours(task: Task, entrant: Entrant) -> float:
 def dmd(runs: Array, context: Array, horizon: int) -> Iterator[Array]:
     """PyDMD's DMD on all pairs of successive frames, none from one run into the next."""
     model = DMD(svd_rank=-1).fit(_columns(runs[:, :-1]), _columns(runs[:, 1:]))
-    yield _repeated(lambda now: model.predict(now).real, context[:, -1].T, horizon)
+    yield _repeated(model, context[:, -1].T, horizon)
 
 
 def dmd_with_delays(runs: Array, context: Array, horizon: int) -> Iterator[Array]:
@@ -94,8 +94,7 @@ def dmd_with_delays(runs: Array, context: Array, horizon: int) -> Iterator[Array
     stacked = np.concatenate([runs[:, k : frames - LAG + 1 + k] for k in range(LAG)], axis=2)
     for svd_rank in (-1, 0):  # all, or PyDMD's optimal threshold
         model = DMD(svd_rank=svd_rank).fit(_columns(stacked[:, :-1]), _columns(stacked[:, 1:]))
-        now = context[:, -LAG:].reshape(len(context), -1).T
-        yield _repeated(lambda now, model=model: model.predict(now).real, now, horizon)[..., -rank:]
+        yield _repeated(model, context[:, -LAG:].reshape(len(context), -1).T, horizon)[..., -rank:]
 
 
 def hankel_dmd(runs: Array, context: Array, horizon: int) -> Iterator[Array]:
@@ -138,11 +137,11 @@ def _columns(runs: Array) -> Array:
     return runs.reshape(-1, runs.shape[-1]).T
 
 
-def _repeated(step: Callable[[Array], Array], now: Array, horizon: int) -> Array:
-    """(r, c) and the `horizon` states after it -> (c, horizon, r)."""
+def _repeated(model: DMD, now: Array, horizon: int) -> Array:
+    """The `horizon` states after (r, c), (c, horizon, r)."""
     states = []
     for _ in range(horizon):
-        now = step(now)
+        now = model.predict(now).real
         states.append(now.T)
     return np.stack(states, axis=1)
 

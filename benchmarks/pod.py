@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -32,13 +33,13 @@ def ours(snapshots: Array, rank: int) -> Array:
 def opinf(snapshots: Array, rank: int) -> Array:
     from opinf.basis import PODBasis
 
-    return PODBasis(num_vectors=rank).fit((snapshots - snapshots.mean(axis=0)).T).entries
+    return np.asarray(PODBasis(num_vectors=rank).fit((snapshots - snapshots.mean(axis=0)).T).entries)
 
 
 def sklearn(snapshots: Array, rank: int) -> Array:
     from sklearn.decomposition import PCA
 
-    return PCA(rank, svd_solver="randomized", random_state=0).fit(snapshots).components_.T
+    return np.asarray(PCA(rank, svd_solver="randomized", random_state=0).fit(snapshots).components_.T)
 
 
 METHODS = {"ours": ours, "opinf PODBasis": opinf, "scikit-learn PCA randomized": sklearn}
@@ -50,13 +51,11 @@ def missed(basis: Array, snapshots: Array) -> float:
     return float(np.linalg.norm(centred - centred @ basis @ basis.T) / np.linalg.norm(centred))
 
 
-def rows(options: Options, cases: int = 50, cells: int = 64, rank: int = 50) -> Iterator[Row]:
+def rows(seconds: float, cases: int = 50, cells: int = 64, rank: int = 50) -> Iterator[Row]:
     snapshots = data.fields("training", cases, cells=cells).reshape(-1, cells**2)
     values = scipy.linalg.svdvals(snapshots - snapshots.mean(axis=0))
     best = np.sqrt(np.sum(values[rank:] ** 2) / np.sum(values**2))
-    found = contest(
-        {name: partial(method, snapshots, rank) for name, method in METHODS.items()}, seconds=2 * options.seconds
-    )
+    found = contest({name: partial(method, snapshots, rank) for name, method in METHODS.items()}, seconds=2 * seconds)
     memory = {name: peak_memory(method, (snapshots[:40], 2), (snapshots, rank)) for name, method in METHODS.items()}
     excess = {name: missed(method(snapshots, rank), snapshots) / best - 1 for name, method in METHODS.items()}
     what = f"{len(snapshots)} x {cells**2}, rank {rank}"
@@ -91,8 +90,6 @@ def blocks(count: int, cells: int, size: int = 400) -> Iterator[Array]:
 
 def streamed(count: int, cells: int, rank: int) -> tuple[float, float, float]:
     """Seconds, MB of the whole process at its peak, and the error of the captured energy against a second reading."""
-    import time
-
     start = time.process_time()
     pod = POD.fit(blocks(count, cells), rank=rank)
     seconds = time.process_time() - start
@@ -117,7 +114,7 @@ def stream_row(count: int, cells: int, rank: int) -> Row:
 
 
 def run(options: Options) -> Section:
-    found = [*rows(options)]
+    found = [*rows(options.seconds)]
     if options.long:
         found.append(stream_row(50_000, 4096, 50))
     return Section(

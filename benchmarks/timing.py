@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import platform
 import statistics
 import subprocess
@@ -87,8 +88,8 @@ def commands(lines: Mapping[str, Sequence[str]], *, rounds: int) -> Contest:
 def duration(seconds: float) -> str:
     """Three digits in s, ms or µs."""
     unit, size = next((pair for pair in (("s", 1.0), ("ms", 1e-3)) if seconds >= pair[1]), ("µs", 1e-6))
-    value = seconds / size
-    return f"{value:.{max(0, 2 - math.floor(math.log10(value)))}f} {unit}" if value > 0 else f"0 {unit}"
+    digits = 2 if seconds <= 0 else 2 - math.floor(math.log10(seconds / size))
+    return f"{seconds / size:.{max(0, digits)}f} {unit}"
 
 
 # -- memory -----------------------------------------------------------------------------------------------------
@@ -132,6 +133,7 @@ def machine() -> dict[str, str]:
     threads = max((pool["num_threads"] for pool in threadpool_info()), default=1)
     return {
         "CPU": f"{found['cpu']}, {found['cores']} cores; the kernels use {threads}",
+        "load": f"{os.getloadavg()[0]:.1f} when it began (0 is a quiet machine)",
         "system": f"{platform.system()} {platform.machine()}, Python {found['python']}",
         "versions": ", ".join(f"{name} {text}" for name in PACKAGES if (text := _version(name))),
     }

@@ -1,4 +1,4 @@
-"""`emulant run swarm`, from nothing to metrics, figures and report, with an empty cache of compiled code and a full one."""
+"""`emulant run swarm`, from nothing to its report, with an empty cache of compiled code and with a full one."""
 
 from __future__ import annotations
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from emulant.claim import adopt, claim
@@ -24,7 +26,6 @@ from emulant.engines.local import Local
 from emulant.errors import DataError, SimulationError, UsageError
 from emulant.evaluation import cases as case_tables
 from emulant.evaluation import forecasts, scores
-from emulant.evaluation.predictions import Predictions
 from emulant.folder import RunFolder
 from emulant.journal import logged
 from emulant.run import CARD_VERSION, Entrant, Run
@@ -57,6 +58,8 @@ def run(
     Raises:
         EmulantError: What a stage could not do; what was finished before is kept.
     """
+    # While the workers simulate this process only waits: time to import what the stages after it need.
+    Thread(target=import_module, args=("emulant.narrative",), daemon=True).start()
     generate(study, folder, engine=engine, fresh=fresh, retry_failed=retry_failed, listen=listen)
     opened = Run(RunFolder(Path(folder)), study)
     train(opened, listen=listen)
@@ -279,12 +282,13 @@ def evaluate(run: Run, *, listen: Listener = _silent) -> dict[str, Any]:
     train(run, [entrant.name for entrant in run.entrants() if entrant.kind != "surrogate"])
     tests, notes = _tests(run)
     entrants, found = _scored(run, notes), list[scores.CaseScores]()
+    scoring = run.study.system.scoring(run)
     for index, entrant in enumerate(entrants):
         listen("evaluate", index, len(entrants))
         with logged(run.folder, f"evaluate {entrant.name}"):
-            found += _predict_and_score(run, entrant, tests)
+            found += _predict_and_score(run, entrant, tests, scoring)
     listen("evaluate", len(entrants), len(entrants))
-    return _tabulate(run, found, notes)
+    return _tabulate(run, found, {dataset.split: cases for dataset, cases, _ in tests}, notes)
 
 
 def _scored(run: Run, notes: list[str]) -> list[Entrant]:
@@ -297,8 +301,8 @@ def _scored(run: Run, notes: list[str]) -> list[Entrant]:
     return [entrant for entrant in entrants if entrant.name not in missing]
 
 
-Tests = Sequence[tuple[Dataset, Sequence[forecasts.Start]]]
-"""The test splits, each with the starts of its forecasts."""
+Tests = Sequence[tuple[Dataset, Any, Sequence[forecasts.Start]]]
+"""The test splits, each with what is known of its cases and the starts of its forecasts."""
 
 
 def _tests(run: Run) -> tuple[Tests, list[str]]:
@@ -308,30 +312,42 @@ def _tests(run: Run) -> tuple[Tests, list[str]]:
         times = forecasts.frame_times(dataset)
         warm = run.study.evaluation.warm_starts if split == run.test_splits[0] else ()
         starts, said = forecasts.starts(times, run.study.context_frames, warm)
-        tests.append((dataset, starts))
+        known = run.study.system.describe(dataset, run.study.evaluation, run.folder.metrics.parent)
+        tests.append((dataset, known, starts))
         notes += [f"{split}: {note}" for note in said]
     return tests, notes
 
 
-def _predict_and_score(run: Run, entrant: Entrant, tests: Tests) -> list[scores.CaseScores]:
+def _predict_and_score(run: Run, entrant: Entrant, tests: Tests, scoring: Mapping[str, Any]) -> list[scores.CaseScores]:
     """The scores of one model on all test splits, from its kept predictions; these are made if they are not there."""
     table, metrics = run.study.evaluation, run.study.system.metrics
-    kept = Predictions(run.folder.predictions(entrant.name))
+    kept = run.study.system.predictions(run.folder.predictions(entrant.name))
     key = _prediction_key(run, entrant)
     if not kept.are_for(key):
         model, written = run.model(entrant.name), list[Path]()
-        for dataset, starts in tests:
+        for dataset, _, starts in tests:
             times = forecasts.frame_times(dataset)
             for start in starts:
                 made = forecasts.forecast(model, dataset, start, name=entrant.name, batch_cases=table.batch_cases)
                 written += kept.write(dataset.split, start, made, times)
         kept.sign(key, written)
     found = []
-    for dataset, starts in tests:
-        cases = dataset.cases["case"].to_list()
+    for dataset, cases, starts in tests:
+        numbers = cases["case"].to_list()
         for start in starts:
-            pieces = kept.read(dataset.split, start, dataset.targets, cases, table.batch_cases)
-            found.append(scores.score(pieces, dataset, start, metrics, model=entrant.name, kind=entrant.kind))
+            pieces = kept.read(dataset.split, start, dataset.targets, numbers, table.batch_cases)
+            found.append(
+                scores.score(
+                    pieces,
+                    dataset,
+                    start,
+                    metrics,
+                    model=entrant.name,
+                    kind=entrant.kind,
+                    scoring=scoring,
+                    cases=cases,
+                )
+            )
     return found
 
 
@@ -347,11 +363,11 @@ def _hashes(folder: Path) -> list[str]:
     return [StoredFile.of(path, folder).sha256 for path in sorted(folder.glob("*.npz"))]
 
 
-def _tabulate(run: Run, found: Sequence[scores.CaseScores], notes: Sequence[str]) -> dict[str, Any]:
+def _tabulate(
+    run: Run, found: Sequence[scores.CaseScores], cases: Mapping[str, Any], notes: Sequence[str]
+) -> dict[str, Any]:
     system, table = run.study.system, run.study.evaluation
-    cases = {split: run.dataset(split).cases for split in run.test_splits}
-    headline = system.metrics[system.headline]
-    result = scores.tabulate(found, cases, system.headline, headline, table, seed=run.study.config.seed)
+    result = scores.tabulate(found, cases, system.headline, system.metrics, table, seed=run.study.config.seed)
     scores.write(result.frame, run.folder.metrics)
     case_tables.write(case_tables.tabulate(found, cases), run.folder.case_scores)
     card = {

@@ -58,7 +58,7 @@ class Study:
     def context_frames(self) -> int:
         """Frames that every forecast starts from: what the study says, else the longest lag among the surrogates."""
         lags = [int(getattr(choice.config, "lag", 1)) for choice in self.surrogates.values()]
-        return self.evaluation.context_frames or max(lags, default=1)
+        return self.system.context_frames(self.config, self.evaluation, max(lags, default=1))
 
     def document(self) -> Document:
         """The study with every default filled in, as plain TOML types."""

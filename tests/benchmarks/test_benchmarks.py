@@ -165,7 +165,7 @@ def test_the_page_names_no_host_and_no_path(bench: Any) -> None:
     import platform
 
     section = bench.table.Section("Title", "How.", [bench.table.Row("a", "1 ms", target="< 2 ms", met=True)])
-    text = bench.__main__.page([section], "2026-01-01")
+    text = bench.__main__.page([section], bench.timing.machine())
     assert "Targets: 1 of 1 met" in text
     assert str(ROOT) not in text
     assert platform.node() not in text

@@ -110,3 +110,22 @@ def test_the_seed_decides():
     values = np.random.default_rng(8).random(12)
     assert draws(range(12), seed=1).mean(values) == draws(range(12), seed=1).mean(values)
     assert draws(range(12), seed=1).mean(values) != draws(range(12), seed=2).mean(values)
+
+
+def test_medians_are_those_of_the_cases_drawn() -> None:
+    rng = np.random.default_rng(5)
+    values = rng.normal(size=(9, 2, 3))
+    values[4, 0, 1] = np.nan
+    draws = resampling([str(i) for i in range(9)], resamples=1000, confidence=0.95, seed=1)
+    estimate = draws.median(values)
+    np.testing.assert_allclose(estimate.value, np.nanmedian(values, axis=0))
+    one = draws.weights[17].astype(int)
+    repeated = np.repeat(values, one, axis=0)
+    from emulant.evaluation.confidence import _medians
+
+    for index in np.ndindex(2, 3):
+        expected = np.nanmedian(repeated[:, *index])
+        assert _medians(draws.weights[17:18], values[:, *index])[0] == pytest.approx(expected)
+    assert (estimate.low <= estimate.value).all()
+    assert (estimate.value <= estimate.high).all()
+    np.testing.assert_allclose(draws.rms(values[:, :1] ** 2).value ** 2, np.nanmean(values[:, :1] ** 2, axis=0))

@@ -31,7 +31,7 @@ def case_scores(model, kind, values, *, split="test", start=COLD, metric="r2", *
 
 def table_of(*scores, cases, headline="r2", seed=0, **options):
     splits = {each.split: cases for each in scores}
-    return tabulate(scores, splits, headline, METRICS[headline], EvaluationTable(**options), seed=seed)
+    return tabulate(scores, splits, headline, METRICS, EvaluationTable(**options), seed=seed)
 
 
 def row(frame, **where):

@@ -66,7 +66,10 @@ def wait_for(folder, shards):
         time.sleep(0.005)
 
 
-@pytest.mark.parametrize("trial", range(3))
+SOAK = [pytest.param(trial, marks=pytest.mark.soak) for trial in range(3, 40)]
+
+
+@pytest.mark.parametrize("trial", [0, 1, 2, *SOAK])
 def test_the_driver_is_killed_and_the_same_command_goes_on(driver, undisturbed, tmp_path, trial):
     rng = random.Random(trial)
     process = subprocess.Popen([sys.executable, driver, tmp_path])
@@ -90,7 +93,7 @@ def state(pid):
         return "Z"
 
 
-@pytest.mark.parametrize("trial", range(2))
+@pytest.mark.parametrize("trial", [0, 1, *SOAK])
 def test_a_worker_is_killed_and_the_run_itself_goes_on(driver, undisturbed, tmp_path, trial):
     rng = random.Random(100 + trial)
     process = subprocess.Popen([sys.executable, driver, tmp_path])

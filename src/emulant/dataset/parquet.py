@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from emulant.dataset.atomic import replacing
 from emulant.errors import DataError
 
-MEND = "`emulant generate` replaces a file of its own that is removed; another one must be written again."
+MEND = "Write it again; `emulant generate` makes a shard of a run anew."
 
 
 @contextmanager
@@ -72,11 +72,12 @@ def write_groups(
             use_dictionary=list(dictionary),
             write_statistics=True,
             write_page_checksum=True,
-            store_schema=False,  # plain types only: every reader sees the same
+            store_schema=False,  # plain types: every reader sees the same
         ) as writer,
     ):
         for table in tables:
             writer.write_table(table, row_group_size=max(1, len(table)))
+        writer.add_key_value_metadata(schema.metadata or {})
     return path
 
 

@@ -231,7 +231,8 @@ class Metric:
     """A score per case as a function of lead time.
 
     `score(truth, forecast, info)` takes the target fields (C, H, ...) of both and gives (C, H): the value over the
-    first h+1 forecast frames. NaN: undefined for that case (left out, and `n` is smaller).
+    first h+1 forecast frames. NaN: undefined for that case (left out, and `n` is smaller). `info` has the lead `times`
+    (H,), the `geometry`, the `cases` (a frame, their rows of `Dataset.cases`) and what the system's `scoring` adds.
     """
 
     score: Callable[[Fields, Fields, Mapping[str, Any]], Array]
@@ -240,6 +241,8 @@ class Metric:
     better: Literal["higher", "lower"]
     perfect: float = 0.0
     """The value of a forecast without error."""
+    aggregate: Literal["mean", "rms", "median"] = "mean"
+    """How cases become one number; `rms`: `score` gives mean squares, and the root is taken of their mean."""
 
 
 # -- the system and the engine ----------------------------------------------------------------------------------
@@ -317,6 +320,18 @@ class System(Protocol):
         """Write the `ok` cases below the split's folder, each file atomically; the files written."""
 
     def open(self, folder: Path, config: Any | None = None) -> Dataset: ...
+
+    def context_frames(self, config: Any, evaluation: Any, longest_lag: int) -> int:
+        """Frames that every forecast of a cold start is shown."""
+
+    def describe(self, dataset: Dataset, evaluation: Any, folder: Path) -> Any:
+        """`dataset.cases` with what evaluation should know beyond it; `folder` is the run's evaluation/."""
+
+    def scoring(self, run: Any) -> Mapping[str, Any]:
+        """What the metrics of an opened run need to know beyond times, geometry and cases."""
+
+    def predictions(self, folder: Path) -> Any:
+        """How the predictions of one model are kept in a folder: see `emulant.evaluation.predictions`."""
 
     def check(self, dataset: Dataset) -> Iterable[Finding]:
         """The physics: conservation, drift, overlap."""

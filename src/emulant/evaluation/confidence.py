@@ -39,6 +39,19 @@ class Resampling:
         """The mean over cases; `values` is (C, ...), NaN where a case is undefined, and the estimate (...)."""
         return self.statistic(lambda mean: mean, values)
 
+    def rms(self, values: Array) -> Estimate:
+        """The root of the mean over cases of mean squares (C, ...)."""
+        return self.statistic(np.sqrt, values)
+
+    def median(self, values: Array) -> Estimate:
+        """The median over cases; `values` is (C, ...), NaN where a case is undefined, and the estimate (...)."""
+        flat = values.reshape(len(values), -1)
+        ones = np.ones((1, len(values)))
+        value, draws = (np.stack([_medians(weights, column) for column in flat.T]) for weights in (ones, self.weights))
+        low, high = _quantiles(draws, self.tail)
+        shape = values.shape[1:]
+        return Estimate(value[:, 0].reshape(shape), low.reshape(shape), high.reshape(shape))
+
     def difference(self, first: Array, second: Array) -> Estimate:
         """The mean of `first` minus the mean of `second`, (C, ...) each, over the same draws of cases."""
         return self.statistic(lambda one, other: one - other, first, second)
@@ -85,6 +98,20 @@ def _means(weights: Array, values: Array) -> Array:
         for infinity in (np.inf, -np.inf):
             means += np.where((flat == infinity) @ weights.T > 0, infinity, 0)
     return np.asarray(means.reshape(*values.shape[1:], len(weights)))
+
+
+def _medians(weights: Array, values: Array) -> Array:
+    """Medians (R,) of values (C,) that count as often as the weights (R, C) say; of two middle values the mean."""
+    known = ~np.isnan(values)
+    order = np.argsort(values[known])
+    ordered, counts = values[known][order], weights[:, known][:, order]
+    if not len(ordered):
+        return np.full(len(weights), np.nan)
+    reached = np.cumsum(counts, axis=1)
+    half = reached[:, -1:] / 2
+    lower, upper = (np.minimum((reached < edge).sum(axis=1), len(ordered) - 1) for edge in (half, half + 0.5))
+    medians: Array = np.where(half[:, 0] > 0, (ordered[lower] + ordered[upper]) / 2, np.nan)
+    return medians
 
 
 def _quantiles(samples: Array, tail: float) -> tuple[Array, Array]:

@@ -69,21 +69,27 @@ def score(
     *,
     model: str,
     kind: Kind,
+    scoring: Mapping[str, Any] | None = None,
+    cases: pl.DataFrame | None = None,
 ) -> CaseScores:
     """Score forecasts against the truth, piece by piece; `diverged` is scored for every model.
 
     `forecasts` may come from `forecast`, or again from the predictions that were kept: (C, H, ...) per field.
+    `scoring` is what the system adds to the `info` of its metrics; `cases` stands in for `dataset.cases` where more
+    is known about them.
     """
+    known = dataset.cases if cases is None else cases
     lead_times = start.lead_times(frame_times(dataset))
     numbers: list[int] = []
     parts: dict[str, list[Array]] = {name: [] for name in (*metrics, "diverged")}
-    for cases, fields in forecasts:
+    for some, fields in forecasts:
         lead_times = lead_times[: next(iter(fields.values())).shape[1]]
-        info = {"times": lead_times, "geometry": dataset.geometry}
-        actual = truth(dataset, cases, start, len(lead_times))
+        rows = pl.DataFrame({"case": list(some)}).join(known, on="case", how="left", maintain_order="left")
+        info = {"times": lead_times, "geometry": dataset.geometry, "cases": rows, **(scoring or {})}
+        actual = truth(dataset, some, start, len(lead_times))
         for name, metric in {**metrics, "diverged": DIVERGED}.items():
             parts[name].append(_per_case(name, metric, actual, fields, info))
-        numbers += cases
+        numbers += some
     values = {name: np.concatenate(part) for name, part in parts.items()}
     return CaseScores(dataset.split, model, kind, start, tuple(numbers), lead_times, values)
 
@@ -103,7 +109,7 @@ def tabulate(
     scores: Iterable[CaseScores],
     cases: Mapping[str, pl.DataFrame],
     headline: str,
-    metric: Metric,
+    metrics: Mapping[str, Metric],
     table: EvaluationTable,
     *,
     seed: int,
@@ -114,7 +120,7 @@ def tabulate(
         scores: Of all models, starts and splits; the models of one split and start have the same cases.
         cases: Split -> `Dataset.cases`, which knows the families and group keys.
         headline: The metric that decides which baseline is the best, and that `skill` is about.
-        metric: The headline metric itself.
+        metrics: The system's, which say how cases become one number.
         table: `[evaluation]`.
         seed: Of the study; intervals are a pure function of it and the scores.
 
@@ -136,9 +142,9 @@ def tabulate(
                 seed=seed,
             )
             part = block.only(rows, group + start.label)
-            frames.append(_means(part, draws))
+            frames.append(_aggregates(part, draws, metrics))
             if "baseline" in part.kinds:
-                skill, baselines = _skill(part, draws, headline, metric)
+                skill, baselines = _skill(part, draws, headline, metrics[headline])
                 frames.append(skill)
                 best.append(baselines)
     by_horizon = pl.col("horizon").cast(pl.Float64, strict=False).fill_null(np.inf)
@@ -248,16 +254,24 @@ def _groups(families: pl.Series) -> Iterator[tuple[str, list[int]]]:
         yield family, (families == family).arg_true().to_list()
 
 
-def _means(block: _Block, draws: Resampling) -> pl.DataFrame:
-    """Means over the block's cases: one row per model, metric and horizon."""
-    estimate = draws.mean(block.values)
-    counts = np.sum(~np.isnan(block.values), axis=0)
-    labels = product(zip(block.models, block.kinds, strict=True), block.metrics, block.horizons)
-    numbers = zip(*(array.ravel().tolist() for array in (*_parts(estimate), counts)), strict=True)
-    return _frame(
-        (block.split, model, kind, name, block.group, horizon, *values)
-        for ((model, kind), name, horizon), values in zip(labels, numbers, strict=True)
-    )
+def _aggregates(block: _Block, draws: Resampling, metrics: Mapping[str, Metric]) -> pl.DataFrame:
+    """One row per model, metric and horizon; none where the metric is defined for no case."""
+    how = [metrics[name].aggregate if name in metrics else "mean" for name in block.metrics]
+    rows: list[tuple[Any, ...]] = []
+    for aggregate in sorted(set(how)):
+        picked = [column for column, each in enumerate(how) if each == aggregate]
+        values = block.values[:, :, picked]
+        estimate: Estimate = getattr(draws, aggregate)(values)
+        counts = np.sum(~np.isnan(values), axis=0)
+        names = [block.metrics[column] for column in picked]
+        labels = product(zip(block.models, block.kinds, strict=True), names, block.horizons)
+        numbers = zip(*(array.ravel().tolist() for array in (*_parts(estimate), counts)), strict=True)
+        rows += [
+            (block.split, model, kind, name, block.group, horizon, *values)
+            for ((model, kind), name, horizon), values in zip(labels, numbers, strict=True)
+            if values[-1]
+        ]
+    return _frame(rows)
 
 
 def _skill(block: _Block, draws: Resampling, headline: str, metric: Metric) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -267,15 +281,16 @@ def _skill(block: _Block, draws: Resampling, headline: str, metric: Metric) -> t
     surrogate's, so that the interval is a paired one.
     """
     values = block.values[:, :, block.metrics.index(headline)]
+    root = np.sqrt if metric.aggregate == "rms" else np.asarray  # a skill of medians is that of means
     baselines = [row for row, kind in enumerate(block.kinds) if kind == "baseline"]
-    means = draws.mean(values[:, baselines]).value
+    means = draws.statistic(root, values[:, baselines]).value
     ranked = np.where(np.isnan(means), -np.inf, means if metric.better == "higher" else -means)
     winners, columns = ranked.argmax(axis=0), np.arange(len(block.horizons))
     best = np.array(baselines)[winners]
     reference = values[:, best, columns]
 
     def skill(mean: Array, of_best: Array) -> Array:
-        return 1 - (metric.perfect - mean) / (metric.perfect - of_best)
+        return 1 - (metric.perfect - root(mean)) / (metric.perfect - root(of_best))
 
     rows: list[tuple[Any, ...]] = []
     for row, kind in enumerate(block.kinds):

@@ -15,6 +15,8 @@ from emulant.dataset.seams import Array, as_float64
 from emulant.errors import SurrogateError
 from emulant.surrogates import MEND, read_weights
 
+GUESS = 7
+"""An energy is looked for among so many times fewer modes than there are snapshots before all are computed."""
 ORTHONORMAL = 1e-8
 """Modes further from orthonormal than this are put through a QR decomposition."""
 
@@ -154,18 +156,25 @@ def _leading(matrix: Array, energy: float, rank: int | None) -> tuple[Array, Arr
     size, trace = len(matrix), float(np.trace(matrix))
     if trace <= 0:
         raise SurrogateError("POD: all snapshots are equal.", "Check the training data: nothing moves in them.")
-    # A few eigenpairs are far cheaper than all of them; but which few is known only when the rank is.
-    few = None if rank is None or rank > size // 2 else (size - rank, size - 1)
-    values, vectors = scipy.linalg.eigh(
-        matrix, subset_by_index=few, driver="evr" if few else "evd", overwrite_a=True, check_finite=False
-    )
-    values, vectors = values[::-1], vectors[:, ::-1]
-    # Beyond the numerical rank there are no directions, only rounding.
-    available = int(np.count_nonzero(values > values[0] * size * np.finfo(float).eps))
-    shares = np.cumsum(values[:available]) / trace
+    # A few eigenpairs are far cheaper than all of them. How many an energy asks for is a guess; all of them are not.
+    for count in (size // GUESS if rank is None else rank, size):
+        values, vectors = _top(matrix, min(count, size))
+        # Beyond the numerical rank there are no directions, only rounding.
+        available = int(np.count_nonzero(values > values[0] * size * np.finfo(float).eps))
+        shares = np.cumsum(values[:available]) / trace
+        if rank is not None or available < len(values) or shares[-1] >= energy:
+            break
     wanted = rank if rank is not None else int(np.searchsorted(shares, energy)) + 1
     kept = min(wanted, available)
     return np.ascontiguousarray(vectors[:, :kept]), np.sqrt(values[:kept]), min(float(shares[kept - 1]), 1.0)
+
+
+def _top(matrix: Array, count: int) -> tuple[Array, Array]:
+    """The `count` largest eigenvalues, largest first, and their eigenvectors (m, count)."""
+    size = len(matrix)
+    few = (size - count, size - 1) if 0 < count <= size // 2 else None
+    values, vectors = scipy.linalg.eigh(matrix, subset_by_index=few, driver="evr" if few else "evd", check_finite=False)
+    return values[::-1][:count], vectors[:, ::-1][:, :count]
 
 
 def _orthonormal(modes: Array) -> Array:

@@ -11,6 +11,7 @@ from emulant.dataset.seams import CaseResult, Dataset, Field, Finding, Learner, 
 from emulant.dataset.tables import DataConfig, Table
 from emulant.errors import UsageError
 from emulant.evaluation.metrics import field_metrics
+from emulant.evaluation.predictions import Predictions
 
 PERSISTENCE = Learner(Table, "emulant.surrogates.baselines.persistence:Persistence")
 CLIMATOLOGY = Learner(Table, "emulant.surrogates.baselines.climatology:Climatology")
@@ -78,6 +79,22 @@ class BaseSystem:
     def geometry(self, config: Any) -> Mapping[str, Any]:
         """Constants that a surrogate may use; `step` (time between frames) at the least."""
         return {"step": 1.0}
+
+    def context_frames(self, config: Any, evaluation: Any, longest_lag: int) -> int:
+        """Frames that every forecast of a cold start is shown."""
+        return int(evaluation.context_frames or longest_lag)
+
+    def describe(self, dataset: Dataset, evaluation: Any, folder: Path) -> Any:
+        """`dataset.cases` with what evaluation should know beyond it, such as families that only the truth tells."""
+        return dataset.cases
+
+    def scoring(self, run: Any) -> Mapping[str, Any]:
+        """What the metrics of an opened run need to know beyond times, geometry and cases."""
+        return {}
+
+    def predictions(self, folder: Path) -> Predictions:
+        """How the predictions of one model are kept in a folder."""
+        return Predictions(folder)
 
     def check(self, dataset: Dataset) -> Iterable[Finding]:
         return ()
