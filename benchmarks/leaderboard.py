@@ -25,7 +25,7 @@ from emulant import study as studies
 from emulant.dataset.seams import Context, Dataset
 from emulant.evaluation import forecasts
 from emulant.evaluation.metrics import r2
-from emulant.run import Entrant, Run
+from emulant.runs import Entrant, Run
 from emulant.surrogates.pod import POD
 
 Array = NDArray[np.float64]

@@ -1,5 +1,6 @@
 """What every test gets: one thread, no colour of this terminal, no stale machine code, no deadline for compilation."""
 
+import json
 import os
 from hashlib import sha256
 from pathlib import Path
@@ -18,7 +19,43 @@ _KERNELS = sha256(
 )
 os.environ["NUMBA_CACHE_DIR"] = str(_ROOT / ".emulant" / f"kernels-{_KERNELS.hexdigest()[:12]}")
 
+import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
+
+from emulant.cli import main  # noqa: E402
 
 settings.register_profile("emulant", deadline=None)
 settings.load_profile("emulant")
+
+
+@pytest.fixture
+def emulant(capsys):
+    """Call a command: (exit code, stdout, stderr)."""
+
+    def call(*arguments):
+        code = main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture
+def as_json(emulant):
+    """Call a command with --json that must succeed: its value."""
+
+    def call(*arguments):
+        code, out, err = emulant(*arguments, "--json")
+        assert code == 0, err
+        assert err == ""
+        return json.loads(out)
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def smoke(tmp_path_factory):
+    """A finished `swarm:smoke` run; tests that change it work on a copy."""
+    folder = tmp_path_factory.mktemp("runs") / "smoke"
+    assert main(["run", "swarm:smoke", "-o", str(folder), "--quiet", "--set", "report.films=false"]) == 0
+    return folder

@@ -19,7 +19,7 @@ __all__ = ["Run", "__version__", "evaluate", "generate", "open", "report", "run"
 
 if TYPE_CHECKING:
     from emulant.api import evaluate, generate, open, report, run, train, validate
-    from emulant.run import Run
+    from emulant.runs import Run
 
 
 def __getattr__(name: str) -> Any:

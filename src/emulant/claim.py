@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
+from typing import Any
 
 from emulant import study as studies
 from emulant.dataset.atomic import storage_error, write_text
 from emulant.dataset.environment import environment
-from emulant.dataset.store import Manifest, Store
+from emulant.dataset.store import Store
 from emulant.errors import EmulantError, UsageError
 from emulant.folder import RunFolder
-from emulant.run import Run
+from emulant.runs import Run
 from emulant.study import Study
 
 
@@ -26,14 +26,16 @@ def claim(folder: RunFolder, study: Study, fresh: bool) -> None:
     if fresh and folder.study.is_file():
         _clear(folder, study)
     _refuse_foreign(folder, study)
-    if folder.study.is_file():
-        _refuse_other_data(folder, study)
+    _refuse_other_data(folder, study)
     _write_study(folder, study)
 
 
 def adopt(run: Run) -> None:
-    """Write the study of a tree that was made elsewhere beside its data, so that the next command knows it."""
-    if not run.folder.study.is_file():
+    """Keep a run's study beside its data, so that the next command goes by the same settings.
+
+    It may be new there (a tree that was made elsewhere), or its settings of a later stage may have been overridden.
+    """
+    if _former_study(run.folder) != run.study.document():
         _write_study(run.folder, run.study)
 
 
@@ -64,31 +66,34 @@ def _refuse_foreign(folder: RunFolder, study: Study) -> None:
 
 
 def _refuse_other_data(folder: RunFolder, study: Study) -> None:
-    try:
-        before = studies.parse(folder.study, str(folder.study))
-    except EmulantError as error:
-        raise UsageError(f"{folder.study}: cannot be read: {error}.", "`--fresh` starts anew.") from error
+    """Nothing is overwritten that another study has made, whether its study.toml is there, lost or damaged."""
+    stores = [Store(path) for path in folder.root.iterdir()] if folder.root.is_dir() else []
+    keys = {sidecar.key for store in stores if (sidecar := next(store.sidecars(), None)) is not None}
+    if not keys:
+        return
+    mend = "Choose another folder by -o, or throw the old data away by --fresh."
+    before = _former_study(folder)
     now = study.document()
-    changed = list(studies.differences(studies.data_tables(before), studies.data_tables(now)))
+    changed = list(studies.differences(studies.data_tables(before), studies.data_tables(now))) if before else []
+    sizes = before.get("splits") if before else None
     shrunk = [
         f"splits.{split}"
-        for split, count in before.get("splits", {}).items()
+        for split, count in (sizes if isinstance(sizes, dict) else {}).items()
         if isinstance(count, int) and count > now["splits"].get(split, 0)
     ]
-    manifests = [Manifest.read(folder.split(split)) for split in study.system.splits(study.config)]
-    if any(_has_cases(folder.split(split)) for split in before.get("splits", {})):
-        if changed or shrunk:
-            raise UsageError(
-                f"{folder.root}: holds data of another study; different: {', '.join([*changed, *shrunk])}.",
-                "Choose another folder by -o, or throw the old data away by --fresh.",
-            )
-        if any(manifest and manifest.study_sha256 != study.data_key for manifest in manifests):
-            raise UsageError(
-                f"{folder.root}: its data are of another version of the system `{study.system.name}`.",
-                "Choose another folder by -o, or throw the old data away by --fresh.",
-            )
+    if changed or shrunk:
+        different = ", ".join([*changed, *shrunk])
+        raise UsageError(f"{folder.root}: holds data of another study; different: {different}.", mend)
+    if keys != {study.data_key}:
+        raise UsageError(
+            f"{folder.root}: holds data of another study, or of another version of the system `{study.system.name}`.",
+            mend,
+        )
 
 
-def _has_cases(folder: Path) -> bool:
-    """Whether any shard of a split is finished."""
-    return next(Store(folder).sidecars(), None) is not None
+def _former_study(folder: RunFolder) -> dict[str, Any] | None:
+    """The study that the folder was last filled by; None if it is not there or cannot be read."""
+    try:
+        return studies.parse(folder.study, str(folder.study)) if folder.study.is_file() else None
+    except EmulantError:
+        return None

@@ -6,6 +6,7 @@ Everything heavy is imported inside the commands, so that `emulant --help` is th
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -21,7 +22,7 @@ from emulant.terminal import complain, progress, scores, show, show_data, show_r
 
 if TYPE_CHECKING:
     from emulant.dataset.seams import Engine
-    from emulant.run import Run
+    from emulant.runs import Run
     from emulant.study import Study
 
 GOOD, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -77,14 +78,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ.setdefault(name, "1")  # two BLAS threads on busy cores can be ten times slower than one
     try:
         return _run(tokens)
-    except CycloptsError as error:
-        complain(f"{_sentence(error)}\nSee `emulant --help`, or `emulant COMMAND --help`.")
-        return WRONG_USAGE
-    except EmulantError as error:
-        if "--debug" in tokens:
-            raise
-        complain(str(error))
-        return error.exit_code
     except KeyboardInterrupt:
         complain("interrupted. Nothing that was finished is lost: the same command goes on from here.")
         return INTERRUPTED
@@ -92,12 +85,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with suppress(OSError):  # the reader of our output (head, less) has gone; that is no error of ours
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return GOOD
+    except Exception as error:
+        if "--debug" in tokens:
+            raise
+        message, code = _told(error)
+        complain(message)
+        return code
+
+
+def _told(error: Exception) -> tuple[str, int]:
+    """What a person is told about an error, and the exit code that goes with it."""
+    if isinstance(error, CycloptsError):
+        return f"{_sentence(error)}\nSee `emulant --help`, or `emulant COMMAND --help`.", WRONG_USAGE
+    if isinstance(error, EmulantError):
+        return str(error), error.exit_code
+    if isinstance(error, OSError):
+        return f"{error.filename or 'output'}: {error.strerror or error}.", FAILED
+    what = f"internal error: {type(error).__name__}: {error}."
+    return f"{what} With --debug it shows where; please report it.", FAILED
 
 
 def _run(tokens: list[str]) -> int:
     command, bound, unused, _ = app.parse_known_args(tokens)
     if command in _TAKE_OPTIONS:
-        bound.kwargs["options"] = tuple(unused)
         code = command(*bound.args, **{**bound.kwargs, "options": tuple(unused)})
     elif unused:
         raise UsageError(f"`{unused[0]}` is not an option or argument of this command.", "See its --help.")
@@ -107,13 +117,10 @@ def _run(tokens: list[str]) -> int:
 
 
 def _sentence(error: CycloptsError) -> str:
-    from io import StringIO
-
-    from rich.console import Console
-
-    text = StringIO()
-    Console(file=text, width=200, no_color=True).print(str(error))
-    return " ".join(text.getvalue().split())
+    """What cyclopts says, without its view of our source; arguments by the names that the help gives them."""
+    error.verbose = False
+    named = re.sub(r"parameter --(study|run|path|input) ", lambda match: f"{match[1].upper()} ", str(error))
+    return named.replace("requires an argument", "is missing")
 
 
 # -- studies ------------------------------------------------------------------------------------------------------
@@ -125,7 +132,7 @@ def systems(*, everywhere: Everywhere = Everywhere()) -> int:
     from emulant import systems as installed
     from emulant.study import presets
 
-    known = [installed.load(name) for name in installed.names()]
+    known = list(installed.working())
     studies = list(presets())
     value = {
         system.name: {
@@ -146,6 +153,7 @@ def systems(*, everywhere: Everywhere = Everywhere()) -> int:
             *(f"  {key:<11}{', '.join(facts[key])}" for key in facts if key != "summary" and facts[key]),
         )
     ]
+    lines += [f"{name}: {why}" for name, why in installed.broken().items()]
     show(value, lines, as_json=everywhere.json, quiet=everywhere.quiet)
     return GOOD
 
@@ -445,12 +453,12 @@ def _range(text: str) -> range | None:
     first, dash, last = text.partition("-")
     if not first.isdecimal() or (dash and not last.isdecimal()) or int(last or first) < int(first):
         raise UsageError(f"--shards {text}: is not a range such as 0-99.")
-    return range(int(first), int(last or first) + 1)
+    return range(int(first), min(int(last or first), sys.maxsize - 1) + 1)
 
 
 def _open(path: Path, overrides: Sequence[str], study: str | None, stage: str) -> Run:
     """Open a run for a stage; on a run, `--set` reaches that stage's tables only."""
-    from emulant.run import Run
+    from emulant.runs import Run
 
     opened = Run.open(path, study)
     for override in overrides:

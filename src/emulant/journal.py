@@ -40,11 +40,12 @@ def timings(folder: RunFolder) -> dict[str, float]:
     if not folder.events.is_file():
         return {}
     found: dict[str, float] = {}
-    for line in folder.events.read_text(encoding="utf-8").splitlines():
+    for line in folder.events.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             event = json.loads(line)
-        except json.JSONDecodeError:
+            what, seconds, error = str(event["what"]), float(event["seconds"]), event["error"]
+        except (ValueError, KeyError, TypeError):
             continue  # a line that a kill has cut short says nothing
-        if not event.get("error"):
-            found[event["what"]] = event["seconds"]
+        if not error:
+            found[what] = seconds
     return found

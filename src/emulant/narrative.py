@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import orjson
 import polars as pl
 
 from emulant.dataset.atomic import write_text
 from emulant.dataset.environment import environment
 from emulant.dataset.seams import resolve
-from emulant.dataset.store import Manifest
+from emulant.dataset.store import Manifest, StoredFile
+from emulant.errors import DataError
 from emulant.journal import timings
 from emulant.reporting.figures import Picture, standard
 from emulant.reporting.films import Film
 from emulant.reporting.page import render
 from emulant.reporting.summary import Facts, as_json, summarise
-from emulant.run import Run, read_json
+from emulant.runs import Run, read_json, unsealed
 
 
 def figures(run: Run) -> list[Picture]:
@@ -42,25 +42,50 @@ def films(run: Run) -> Sequence[Film]:
 def write(run: Run, pictures: Sequence[Picture], films: Sequence[Film]) -> Path:
     """Write `report.json` and, from it alone, `report.html`; the page."""
     system = run.study.system
-    summary = summarise(run.metrics, system.metrics, system.headline, facts(run), pictures=pictures, films=films)
+    told = facts(run)
+    summary = summarise(run.metrics, system.metrics, system.headline, told, pictures=pictures, films=films)
     write_text(run.folder.report_json, as_json(summary))
     return write_text(run.folder.report_html, render(summary, run.folder.root))
 
 
 def facts(run: Run) -> Facts:
     """The facts of a run that is evaluated."""
-    system, evaluation = run.study.system, read_json(run.folder.evaluation_card, "`emulant evaluate` writes it.")
+    system, evaluation = run.study.system, _evaluation(run)
     return Facts(
-        title=f"{system.name}: {run.folder.root.resolve().name}",
+        title=_title(system.name, run.folder.root.resolve().name),
         system=system.summary,
         data={split: _data_card(run, split) for split in run.splits},
         provenance=_provenance(run),
         timings=timings(run.folder),
         commands=_commands(run),
-        notes=[*getattr(system, "limits", ()), *evaluation["notes"]],
+        notes=[*getattr(system, "limits", ()), *system.notes(run.study.config), *evaluation["notes"]],
         diverged=_diverged(run),
         models={entrant.name: _purpose(entrant.learner.resolve()) for entrant in run.entrants()},
     )
+
+
+def _evaluation(run: Run) -> dict[str, Any]:
+    """The card of the evaluation, with the scores that it is about checked against their hashes.
+
+    Raises:
+        DataError: There is none, or card or scores are not what evaluation wrote.
+    """
+    path, mend = run.folder.evaluation_card, "`emulant evaluate` makes it anew."
+    try:
+        card = unsealed(path.read_bytes())
+        files = [StoredFile.model_validate(file) for file in card["files"]]
+    except FileNotFoundError:
+        raise DataError(f"{path}: is missing: the run is not evaluated.", "`emulant evaluate` does it.") from None
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"{path}: is not what evaluation wrote.", mend) from error
+    for file in files:
+        if fault := file.fault(run.folder.root):
+            raise DataError(f"{run.folder.root / file.path}: {fault}.", mend)
+    return card
+
+
+def _title(system: str, run: str) -> str:
+    return system if run == system else f"{system}: {run}"
 
 
 def _data_card(run: Run, split: str) -> dict[str, Any]:
@@ -81,7 +106,7 @@ def _provenance(run: Run) -> dict[str, Any]:
     for split in run.splits:
         path = run.folder.split(split) / "environment.json"
         if path.is_file():
-            made_on[split] = orjson.loads(path.read_bytes())
+            made_on[split] = read_json(path, "`emulant generate` writes it anew.")
     here = environment()
     cards = {entrant.name: run.card(entrant.name) for entrant in run.entrants()}
     return {
@@ -89,7 +114,7 @@ def _provenance(run: Run) -> dict[str, Any]:
         "seed": run.study.config.seed,
         "versions": {"emulant": here["emulant"], "python": here["python"], **here["packages"]},
         "platform": f"{here['platform']}, {here['cpu']}, {here['cores']} cores",
-        "simulated on": sorted({f"{each['platform']}, {each['cpu']}" for each in made_on.values()}),
+        "simulated on": sorted({f"{each.get('platform')}, {each.get('cpu')}" for each in made_on.values()}),
         "hashes": {
             **{f"data {split}": run.dataset_sha256(split) for split in run.splits},
             **{f"model {name}": card.key for name, card in cards.items() if card},

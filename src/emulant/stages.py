@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import import_module
+from multiprocessing import current_process
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -23,13 +24,15 @@ from emulant.dataset.seams import Dataset, Engine, Shard
 from emulant.dataset.store import Store, StoredFile
 from emulant.dataset.work import GenerateShards
 from emulant.engines.local import Local
-from emulant.errors import DataError, SimulationError, UsageError
+from emulant.errors import EngineError, SimulationError, SurrogateError, UsageError
 from emulant.evaluation import cases as case_tables
 from emulant.evaluation import forecasts, scores
 from emulant.folder import RunFolder
 from emulant.journal import logged
-from emulant.run import CARD_VERSION, Entrant, Run
+from emulant.reporting.table import require_film_format
+from emulant.runs import CARD_VERSION, Entrant, Run, read_json, sealed
 from emulant.study import Study
+from emulant.training.workshop import Trainable, Workshop
 
 Listener = Callable[[str, int, int], None]
 """Hears of progress: what is being done, how much of it is done, how much there is."""
@@ -58,6 +61,10 @@ def run(
     Raises:
         EmulantError: What a stage could not do; what was finished before is kept.
     """
+    if not any(name.startswith("test") for name in study.system.splits(study.config)):
+        raise UsageError("the study has no test case to evaluate on.", "Raise splits.test, or run `emulant generate`.")
+    if study.report.films:
+        require_film_format(study.report.film_format)
     # While the workers simulate this process only waits: time to import what the stages after it need.
     Thread(target=import_module, args=("emulant.narrative",), daemon=True).start()
     generate(study, folder, engine=engine, fresh=fresh, retry_failed=retry_failed, listen=listen)
@@ -116,6 +123,11 @@ def generate(
         SimulationError: More cases failed than `dataset.allowed_failures`; the others are done.
         EmulantError: A file cannot be written, or the engine gave up.
     """
+    if getattr(current_process(), "_inheriting", False):
+        raise EngineError(
+            "a worker process has run the script that started it.",
+            'Put the call under `if __name__ == "__main__":`, as Python asks of programs that start processes.',
+        )
     run_folder = RunFolder(Path(folder))
     wanted = _wanted_splits(study, splits)
     claim(run_folder, study, fresh)
@@ -141,7 +153,7 @@ def generate(
 
 def _wanted_splits(study: Study, splits: Iterable[str] | None) -> tuple[str, ...]:
     known = tuple(study.system.splits(study.config))
-    wanted = known if splits is None else tuple(splits)
+    wanted = known if splits is None else tuple(dict.fromkeys(splits))
     for split in wanted:
         if split not in known:
             raise UsageError(f"the study has no split `{split}`.", f"It has {', '.join(known)}.")
@@ -150,7 +162,7 @@ def _wanted_splits(study: Study, splits: Iterable[str] | None) -> tuple[str, ...
 
 def _chosen(study: Study, pass_: str, split: str, indices: range | None) -> Sequence[Shard]:
     shards = study.system.shards(study.config, pass_, split)
-    return shards if indices is None else [shards[index] for index in indices if index < len(shards)]
+    return shards if indices is None else shards[indices.start : indices.stop]
 
 
 def _work_off(
@@ -214,7 +226,9 @@ def train(run: Run, names: Sequence[str] | None = None, *, listen: Listener = _s
         SurrogateError: A surrogate cannot be fitted to them.
     """
     entrants = [run.entrant(name) for name in names] if names is not None else list(run.entrants())
-    _require_data(run, "training")
+    for split in ("training", "validation"):
+        if split == "training" or split in run.study.system.splits(run.study.config):
+            run.verify(split)
     adopt(run)
     fitted = {}
     for index, entrant in enumerate(entrants):
@@ -222,42 +236,49 @@ def train(run: Run, names: Sequence[str] | None = None, *, listen: Listener = _s
         fitted[entrant.name] = not run.is_fitted(entrant)
         if fitted[entrant.name]:
             with logged(run.folder, f"train {entrant.name}"):
-                _fit(run, entrant)
+                _fit(run, entrant, listen)
     listen("train", len(entrants), len(entrants))
     return fitted
 
 
-def _require_data(run: Run, split: str) -> None:
-    if split not in run.splits:
-        raise DataError(f"{run.folder.split(split)}: is missing.", "`emulant generate` makes it.")
-    if not run.is_complete(split):
-        raise DataError(f"{run.folder.split(split)}: is not complete.", "`emulant generate` makes what is missing.")
+def _workshop(run: Run, entrant: Entrant, listen: Listener) -> Workshop:
+    """Where a network trains; a checkpoint of other settings or data is thrown away, one of these is gone on from."""
+    key, folder = run.model_key(entrant), run.folder.model_card(entrant.name).parent
+    mark = folder / "training.json"
+    if not mark.is_file() or read_json(mark, "").get("key") != key:
+        (folder / "last.ckpt").unlink(missing_ok=True)
+        write_json(mark, {"key": key})
+    logs = run.folder.events.parent / entrant.name
+    return Workshop(entrant.name, folder, logs, run.study.config.seed, key, listen)
 
 
-def _fit(run: Run, entrant: Entrant) -> None:
-    model = entrant.build()
+def _fit(run: Run, entrant: Entrant, listen: Listener) -> None:
+    model, card = entrant.build(), run.folder.model_card(entrant.name)
+    if isinstance(model, Trainable):
+        model.workshop = _workshop(run, entrant, listen)
     if entrant.follows and run.is_usable(run.entrant(entrant.follows)):
         model.follow(run.model(entrant.follows))
     else:
         validation = run.dataset("validation") if "validation" in run.splits else None
         model.fit(run.dataset("training"), validation)
-    card = run.folder.model_card(entrant.name)
     card.unlink(missing_ok=True)
     written = model.save(run.weights(entrant))
     files = [StoredFile.of(path, run.folder.models).model_dump() for path in sorted(written)]
     splits = [name for name in ("training", "validation") if name in run.splits]
     write_json(
         card,
-        {
-            "schema_version": CARD_VERSION,
-            "name": entrant.name,
-            "kind": entrant.kind,
-            "config": entrant.config.model_dump(mode="json"),
-            "key": run.model_key(entrant),
-            "data": {name: run.dataset_sha256(name) for name in splits},
-            "files": files,
-            "emulant": environment()["emulant"],
-        },
+        sealed(
+            {
+                "schema_version": CARD_VERSION,
+                "name": entrant.name,
+                "kind": entrant.kind,
+                "config": entrant.config.model_dump(mode="json"),
+                "key": run.model_key(entrant),
+                "data": {name: run.dataset_sha256(name) for name in splits},
+                "files": files,
+                "emulant": environment()["emulant"],
+            }
+        ),
     )
 
 
@@ -277,8 +298,8 @@ def evaluate(run: Run, *, listen: Listener = _silent) -> dict[str, Any]:
         DataError: Test data are missing or damaged.
         SurrogateError: A surrogate of the study is not trained, or puts out what is no forecast.
     """
-    for split in run.test_splits or ("test",):
-        _require_data(run, split)
+    for split in _splits_to_test(run):
+        run.verify(split)
     train(run, [entrant.name for entrant in run.entrants() if entrant.kind != "surrogate"])
     tests, notes = _tests(run)
     entrants, found = _scored(run, notes), list[scores.CaseScores]()
@@ -291,13 +312,38 @@ def evaluate(run: Run, *, listen: Listener = _silent) -> dict[str, Any]:
     return _tabulate(run, found, {dataset.split: cases for dataset, cases, _ in tests}, notes)
 
 
+def _splits_to_test(run: Run) -> Sequence[str]:
+    """The test splits that the study asks for; of a tree made elsewhere those that it has.
+
+    Raises:
+        UsageError: There is none.
+    """
+    asked = [name for name in run.study.system.splits(run.study.config) if name.startswith("test")]
+    splits = asked if run.is_ours else run.test_splits
+    if not splits:
+        raise UsageError(f"{run.folder.root}: there is no test split to evaluate on.", "Raise splits.test.")
+    return splits
+
+
 def _scored(run: Run, notes: list[str]) -> list[Entrant]:
-    """Who is scored: everybody; in a tree made elsewhere those surrogates that came with it."""
+    """Who is scored: everybody; in a tree made elsewhere those surrogates that came with it.
+
+    Raises:
+        SurrogateError: A surrogate of our own run is not the one that the study and the data ask for.
+    """
     entrants = list(run.entrants())
+    if run.is_ours:
+        for entrant in entrants:
+            if not run.is_fitted(entrant):
+                raise SurrogateError(
+                    f"{run.folder.root}: `{entrant.name}` is not trained, or its data or settings have changed since.",
+                    f"`emulant train {run.folder.root}` does it.",
+                )
+        return entrants
     missing = [entrant.name for entrant in entrants if not run.is_usable(entrant)]
-    if run.is_ours or not missing:
-        return entrants  # what is not trained is an error when it is loaded
-    notes.append(f"not trained, so not scored: {', '.join(missing)}")
+    if not missing:
+        return entrants
+    notes.append(f"not trained, so not scored: {', '.join(missing)}; `emulant train` fits them")
     return [entrant for entrant in entrants if entrant.name not in missing]
 
 
@@ -370,7 +416,9 @@ def _tabulate(
     result = scores.tabulate(found, cases, system.headline, system.metrics, table, seed=run.study.config.seed)
     scores.write(result.frame, run.folder.metrics)
     case_tables.write(case_tables.tabulate(found, cases), run.folder.case_scores)
+    written = (run.folder.metrics, run.folder.case_scores)
     card = {
+        "files": [StoredFile.of(path, run.folder.root).model_dump() for path in written],
         "context_frames": run.study.context_frames,
         "best_baselines": result.best.to_dicts(),
         "notes": [*notes, *result.notes],
@@ -379,7 +427,7 @@ def _tabulate(
             for name, metric in system.metrics.items()
         },
     }
-    write_json(run.folder.evaluation_card, card)
+    write_json(run.folder.evaluation_card, sealed(card))
     return card
 
 

@@ -1,4 +1,7 @@
-"""What of a run is done, missing, failed or stale. Looks at receipts and sizes, never hashes: a second at most."""
+"""What of a run is done, missing, failed or stale. Looks at receipts and sizes, never hashes: a second at most.
+
+`emulant validate` is the one that reads every byte.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from typing import Any
 
 from emulant.dataset.store import Store
 from emulant.errors import DataError
-from emulant.run import Run
+from emulant.runs import Run
 
 
 def status(run: Run) -> dict[str, Any]:
@@ -44,7 +47,7 @@ def _model(run: Run, name: str) -> str:
     entrant = run.entrant(name)
     try:
         if run.card(name) is None:
-            return "missing"
+            return "made elsewhere" if run.is_usable(entrant) else "missing"
         return "fitted" if run.is_fitted(entrant) else "stale"
     except DataError:
         return "damaged"

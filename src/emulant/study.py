@@ -6,9 +6,10 @@ Every fault is found in one go and told with its key, what is allowed and the ne
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args
@@ -24,6 +25,7 @@ from emulant.dataset.tables import DataConfig, Table
 from emulant.errors import Fault, StudyError, UsageError
 from emulant.evaluation.table import EvaluationTable
 from emulant.reporting.table import ReportTable
+from emulant.training.table import TrainedTable, TrainingTable, merge
 
 Document = dict[str, Any]
 
@@ -48,6 +50,7 @@ class Study:
     evaluation: EvaluationTable
     report: ReportTable
     surrogates: Mapping[str, Choice]
+    training: TrainingTable
 
     @property
     def data_key(self) -> str:
@@ -64,13 +67,21 @@ class Study:
         """The study with every default filled in, as plain TOML types."""
         tables = _plain(self.config)
         tables["surrogates"] = {
-            name: _plain(choice.config) | ({} if choice.kind == name else {"kind": choice.kind})
+            name: _plain(_scheduled(choice.config)) | ({} if choice.kind == name else {"kind": choice.kind})
             for name, choice in self.surrogates.items()
         }
+        common: Document = self.training.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+        if common:
+            tables["training"] = common
         return {**tables, "evaluation": _plain(self.evaluation), "report": _plain(self.report)}
 
     def to_toml(self) -> str:
         return tomli_w.dumps(self.document())
+
+
+def _scheduled(config: Table) -> Table:
+    """A surrogate's table with its own recipe filled in."""
+    return config.model_copy(update={"training": config.schedule()}) if isinstance(config, TrainedTable) else config
 
 
 def _plain(table: BaseModel) -> Document:
@@ -78,12 +89,16 @@ def _plain(table: BaseModel) -> Document:
     return plain
 
 
+_STAGES = frozenset({"surrogates", "training", "evaluation", "report", "splits"})
+"""The tables that decide no byte of a case."""
+
+
 def data_tables(document: Document) -> Document:
     """What of a study decides the bytes of a case (sizes of splits and limits of patience do not)."""
-    kept = {
-        key: value for key, value in document.items() if key not in ("surrogates", "evaluation", "report", "splits")
-    }
-    dataset = {k: v for k, v in document.get("dataset", {}).items() if k not in ("timeout", "allowed_failures")}
+    kept = {key: value for key, value in document.items() if key not in _STAGES}
+    table = document.get("dataset")
+    settings = table if isinstance(table, dict) else {}
+    dataset = {key: value for key, value in settings.items() if key not in ("timeout", "allowed_failures")}
     return {**kept, "dataset": dataset}
 
 
@@ -103,8 +118,8 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = ""
 def presets() -> dict[str, Path]:
     """The built-in studies by name: `swarm`, `swarm:smoke`, ..."""
     found = {}
-    for name in systems.names():
-        folder = getattr(systems.load(name), "studies", None)
+    for system in systems.working():
+        folder = getattr(system, "studies", None)
         for path in sorted(folder.glob("*.toml")) if folder else ():
             found[path.stem.replace("-", ":", 1)] = path
     return found
@@ -124,6 +139,10 @@ def preset(name: str) -> Path:
             f"there is no study `{name}`: neither a file nor one of the built-in {', '.join(known)}.", mend
         )
     return known[name]
+
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+"""What a surrogate may be called: its name is that of a folder."""
 
 
 # -- loading --------------------------------------------------------------------------------------------------------
@@ -155,10 +174,22 @@ def load(
     return from_document(document, str(source), system)
 
 
+def overridden(document: Document, overrides: Sequence[str]) -> Document:
+    """A copy of a document with `table.key=value` overrides."""
+    copy: Document = tomllib.loads(tomli_w.dumps(document))
+    for override in overrides:
+        _override(copy, override)
+    return copy
+
+
 def parse(path: Path, source: str) -> Document:
-    """The TOML document of a file, unchecked."""
+    """The TOML document of a file, unchecked.
+
+    Raises:
+        StudyError: It is not TOML.
+    """
     try:
-        return tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise StudyError(source, [Fault("TOML", str(error))]) from None
     except UnicodeDecodeError:
@@ -189,16 +220,18 @@ def from_document(document: Document, source: str, system: System | None = None)
     """
     system = system or _system(document, source)
     evaluation_table = getattr(system, "Evaluation", EvaluationTable)
-    own = {"surrogates", "evaluation", "report"}
+    own = {"surrogates", "training", "evaluation", "report"}
     data = {key: value for key, value in document.items() if key not in own}
     faults: list[Fault] = []
     config = _check(system.Config, data, "", faults, extra_names=own)
     evaluation = _check(evaluation_table, document.get("evaluation", {}), "evaluation", faults)
     report = _check(ReportTable, document.get("report", {}), "report", faults)
+    training = _check(TrainingTable, document.get("training", {}), "training", faults)
     surrogates = _surrogates(system, document.get("surrogates", {}), faults)
     if faults:
         raise StudyError(source, faults)
-    study = Study(source, system, config, evaluation, report, surrogates)
+    surrogates = {name: _trained(choice, training) for name, choice in surrogates.items()}
+    study = Study(source, system, config, evaluation, report, surrogates, training)
     _check_context(study)
     return study
 
@@ -227,7 +260,11 @@ def _surrogates(system: System, tables: Any, faults: list[Fault]) -> dict[str, C
             continue
         settings = dict(table)
         kind, enabled = settings.pop("kind", name), settings.pop("enabled", True)
-        if kind not in system.surrogates:
+        if not _NAME.fullmatch(name):
+            faults.append(Fault(f"surrogates.{name}", "is not a name", "letters, digits, _ and -"))
+        elif name in system.baselines or name in system.oracles:
+            faults.append(Fault(f"surrogates.{name}", "is the name of a baseline or oracle", "choose another"))
+        elif kind not in system.surrogates:
             what = f"the system `{system.name}` has no surrogate {kind!r}"
             faults.append(Fault(f"surrogates.{name}", what, _nearest(str(kind), tuple(system.surrogates))))
         elif not isinstance(enabled, bool):
@@ -240,17 +277,35 @@ def _surrogates(system: System, tables: Any, faults: list[Fault]) -> dict[str, C
     return chosen
 
 
+def _trained(choice: Choice, common: TrainingTable) -> Choice:
+    """What `[surrogates.NAME.training]` sets stands over `[training]`, and that over the surrogate's own recipe."""
+    if not isinstance(choice.config, TrainedTable):
+        return choice
+    merged = merge(common, choice.config.training)
+    return replace(choice, config=choice.config.model_copy(update={"training": merged}))
+
+
 def _check_context(study: Study) -> None:
-    """A surrogate that looks further back than the context reaches would see frames that nobody gave it."""
+    """A surrogate that looks further back than the context reaches would see frames that nobody gave it; and a case
+    that is all context leaves nothing to forecast."""
     faults = [
         Fault(
             f"surrogates.{name}.lag",
-            f"is {choice.config.lag}, but evaluation.context_frames gives {study.context_frames}",  # type: ignore[attr-defined]
-            "leave evaluation.context_frames out, or raise it",
+            f"is {choice.config.lag}, but forecasts are given {study.context_frames} frames",  # type: ignore[attr-defined]
+            "lower it, or give more context in [evaluation]",
         )
         for name, choice in study.surrogates.items()
         if getattr(choice.config, "lag", 0) > study.context_frames
     ]
+    frames = study.system.frames(study.config)
+    if frames is not None and study.context_frames >= frames:
+        faults.append(
+            Fault(
+                "evaluation.context_frames",
+                f"forecasts start from {study.context_frames} frames, but cases have {frames}",
+                "shorten the context (or the longest lag), or lengthen the cases",
+            )
+        )
     if faults:
         raise StudyError(study.source, faults)
 

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from emulant.run import Run
+    from emulant.runs import Run
     from emulant.stages import Listener, SplitSummary
 
 MINUTE = 60.0
@@ -106,11 +106,14 @@ def show_report(run: Run, *, as_json: bool, quiet: bool) -> int:
     """Print the leaderboard and where the report is; the number of failed cases."""
     from emulant.status import status
 
-    value, lines = scores(run)
-    state = status(run)
+    value, table_lines = scores(run)
+    report, state = run.report, status(run)
+    limits = getattr(run.study.system, "limits", ())  # said by every report of the system
+    sentences = [verdict["sentence"].replace("`", "").replace("\xa0", " ") for verdict in report["verdicts"]]
+    lines = [*sentences, "", *table_lines, "", *(f"note: {note}" for note in report["notes"] if note not in limits)]
     failed = sum(int(split.get("failed", 0)) for split in state["splits"].values())
     if failed:
-        lines.append(f"{failed} cases failed: see `emulant status {run.folder.root}`")
+        lines.append(f"{failed} case{'s' if failed > 1 else ''} failed: see `emulant status {run.folder.root}`")
     lines.append(f"report: {run.folder.report_html}")
     show({**state, "scores": value, "report": str(run.folder.report_html)}, lines, as_json=as_json, quiet=quiet)
     return failed

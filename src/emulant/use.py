@@ -9,7 +9,7 @@ from typing import Any
 from emulant.dataset.seams import resolve
 from emulant.dataset.tables import Table
 from emulant.errors import UsageError
-from emulant.run import Run
+from emulant.runs import Run
 
 
 def predict(run: Run, source: Path, target: Path, surrogate: str | None, options: Table) -> None:
@@ -24,6 +24,8 @@ def predict(run: Run, source: Path, target: Path, surrogate: str | None, options
     name = surrogate or next(iter(run.study.surrogates), None)
     if name is None:
         raise UsageError(f"{run.folder.root}: the study has no surrogate.", "Name a baseline by --surrogate.")
+    if run.entrant(name).kind == "oracle":
+        raise UsageError(f"--surrogate {name}: is an oracle: it needs the truth and forecasts nothing.")
     run.study.system.predict(run.model(name), source, target, options, run.study.config)
 
 
@@ -70,5 +72,5 @@ def render(run: Run, options: Table) -> list[Path]:
 def leaderboard(run: Run) -> tuple[Sequence[str], list[tuple[Any, ...]]]:
     """The cold-start scores over all forecast frames of the first test split, best first: heads and rows."""
     ranked = run.ranking()
-    columns = [name for name in ("model", "kind", *run.study.system.metrics, "skill") if name in ranked.columns]
+    columns = [name for name in ("model", "kind", "skill", *run.study.system.metrics) if name in ranked.columns]
     return columns, ranked.select(columns).rows()

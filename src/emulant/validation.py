@@ -15,8 +15,8 @@ from emulant.dataset.atomic import PARTIAL
 from emulant.dataset.seams import CaseResult, Dataset, Finding, Shard
 from emulant.dataset.seeds import stream
 from emulant.dataset.store import MANIFEST, SIDECARS, Manifest, Store
-from emulant.errors import DataError
-from emulant.run import Run
+from emulant.errors import DataError, UsageError
+from emulant.runs import Run
 from emulant.use import open_run_or_split
 
 
@@ -42,7 +42,7 @@ class Verdict:
         ]
         again = f"simulated again: {self.resimulated} cases, largest deviation {self.largest_deviation:.3g}"
         found = [str(finding) for finding in self.findings]
-        last = f"{len(found)} findings" if found else "nothing found"
+        last = f"{len(found)} finding{'s' if len(found) > 1 else ''}" if found else "nothing found"
         return [*counted, *([again] if self.resimulated else []), *found, last]
 
 
@@ -57,6 +57,8 @@ def validate(path: str | Path, *, study: str | Path | None = None, resimulate: i
     Raises:
         UsageError: There is no such folder, or nobody says what is in it.
     """
+    if resimulate < 0:
+        raise UsageError(f"--resimulate {resimulate}: must not be negative.")
     run, splits = open_run_or_split(path, study)
     if run.folder.root == Path(path) and run.is_ours:
         splits = tuple(run.study.system.splits(run.study.config))  # also those that are not there
@@ -87,6 +89,8 @@ def _guarded(where: str, check: str, look: Callable[[], Any]) -> list[Finding]:
         return list(look())
     except DataError as error:
         return [Finding(where, check, str(error))]
+    except Exception as error:  # data so strange that a check of the physics cannot even be made
+        return [Finding(where, check, f"cannot be checked: {type(error).__name__}: {error}")]
 
 
 # -- files --------------------------------------------------------------------------------------------------------
@@ -149,7 +153,7 @@ def _check_manifest(run: Run, split: str) -> Iterator[Finding]:
 
 
 def _strangers(folder: Path, signed: set[str]) -> Iterator[Finding]:
-    ours = {MANIFEST, "environment.json"}
+    ours = {MANIFEST, "environment.json", "index.arrow"}
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder)
         is_ours = relative.parts[0] == SIDECARS or relative.as_posix() in signed | ours

@@ -185,7 +185,7 @@ def test_failures_within_the_limit_are_told_and_end_in_exit_code_1(emulant, smok
         package.generate("swarm:smoke", tmp_path, overrides=overrides, executor=executor)
     study = ["swarm:smoke", "-o", tmp_path, "--set", overrides[0], "--set", overrides[1]]
     code, out, _ = emulant("run", *study)
-    assert (code, "1 cases failed" in out) == (1, True)
+    assert (code, "1 case failed" in out) == (1, True)
     assert "case 3 failed: FloatingPointError: the swarm burst" in emulant("status", tmp_path)[1]
     monkeypatch.undo()
     assert emulant("run", *study, "--retry-failed", "--workers", 1)[0] == 0
@@ -318,6 +318,8 @@ def test_predict_continues_a_case_folder_and_a_bare_density(emulant, smoke, tmp_
         ({"sigma": np.zeros(3)}, "has no array `rho`"),
         ({"rho": np.zeros((6, 16, 16))}, "shape (6, 16, 16)"),
         ({"rho": np.zeros((2, 32, 32))}, "has 2 frames"),
+        ({"rho": np.float64(3)}, "shape ()"),
+        ({"rho": np.zeros((6, 32, 32)), "times": np.arange(6) * 0.3}, "not 0.1 apart"),
         ({"rho": np.full((6, 32, 32), np.nan)}, "not finite"),
         ({"rho": np.zeros((6, 32, 32)), "headings": np.zeros((5, 40))}, "`headings` has 5 frames"),
     ],
@@ -357,7 +359,9 @@ def test_render_draws_the_film_that_was_asked_for(as_json, emulant, broken):
     ("arguments", "code", "said"),
     [
         (["run", "swarm:smok", "-o", "x"], 2, "Did you mean `swarm:smoke`?"),
-        (["run", "swarm:smoke"], 2, "--output"),
+        (["run", "swarm:smoke"], 2, 'Command "run" parameter --output is missing.'),
+        (["new"], 2, 'Command "new" STUDY is missing.'),
+        (["run", "swarm:smoke", "-o", "x", "--engine", "slurm"], 2, 'Choose from: "local"'),
         (["run", "swarm:smoke", "-o", "x", "--workers", "0"], 2, "--workers 0"),
         (["run", "swarm:smoke", "-o", "x", "--workers", "many"], 2, "many"),
         (["run", "swarm:smoke", "-o", "x", "--nonsense"], 2, "--nonsense"),
@@ -385,6 +389,8 @@ def test_wrong_usage_is_one_clear_line_and_writes_nothing(emulant, tmp_path, mon
         (["predict", "RUN", "RUN/test/test_000", "-o", "x.npz", "--horizn", "3"], "Did you mean --horizon?"),
         (["predict", "RUN", "RUN/test/test_000", "-o", "x.npz", "--horizon", "0"], "--horizon 0"),
         (["predict", "RUN", "RUN/test/test_000", "-o", "x.npz", "--surrogate", "lstm"], "no surrogate `lstm`"),
+        (["predict", "RUN", "RUN/test/test_000", "-o", "x.npz", "--surrogate", "pod_ceiling"], "is an oracle"),
+        (["predict", "RUN", "RUN/test/test_000", "-o", "x.npz", "--context", "2"], "--context 2"),
         (["render", "RUN", "--split", "training"], "--split training"),
         (["export", "RUN", "--format", "xml", "-o", "x"], "writes flat, stacked, csv"),
     ],
@@ -419,3 +425,28 @@ def test_a_traceback_is_shown_on_request_only(tmp_path):
     loud = subprocess.run([*command, "--debug"], capture_output=True, text=True, env=environment, check=False)
     assert (quiet.returncode, "Traceback" in quiet.stderr) == (2, False)
     assert "Traceback" in loud.stderr
+
+
+def test_the_verbs_of_the_package_can_be_used_again_and_again(tmp_path):
+    import emulant as package
+
+    for _ in range(2):
+        package.generate("swarm:smoke", tmp_path, splits=["test"], workers=1)
+        assert package.open(tmp_path).splits == ("test",)
+        assert callable(package.run)
+
+
+def test_films_are_refused_before_anything_is_computed_if_they_cannot_be_written(emulant, tmp_path, monkeypatch):
+    monkeypatch.setattr("emulant.reporting.table.find_spec", lambda _name: None)
+    code, _, err = emulant("run", "swarm:smoke", "-o", tmp_path / "run", "--set", "report.film_format=mp4")
+    assert (code, "emulant[video]" in err) == (2, True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_a_study_does_to_the_simulations_is_told_in_the_report(emulant, tmp_path):
+    forces = ["--set", "system.forces.la=2.5", "--set", "density.bandwidth=1.0", "--set", "splits.test=0"]
+    code, out, err = emulant("run", "swarm:smoke", "-o", tmp_path, *forces)
+    assert code == 0, err
+    assert "each pair acts once, at its shortest distance" in out
+    assert "each frame is rescaled to the number of particles" in out
+    assert "test_long" in (tmp_path / "report.html").read_text()

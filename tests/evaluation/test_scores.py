@@ -243,7 +243,7 @@ def test_a_table_that_is_damaged_or_missing(tmp_path, content):
     path = tmp_path / "metrics.csv"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(DataError, match=r"metrics.csv: not a table of scores"):
+    with pytest.raises(DataError, match=r"metrics.csv: (not a table of scores|is missing)"):
         read(path)
 
 

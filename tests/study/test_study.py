@@ -111,7 +111,7 @@ def test_all_faults_come_at_once_with_key_what_is_allowed_and_the_nearest_name(t
         ('[system]\nname = "swarm"\n[surrogates.spectral]\nenabled = "no"', "enabled: must be true or false"),
         (
             '[system]\nname = "swarm"\n[evaluation]\ncontext_frames = 2\n[surrogates.spectral]\nlag = 4',
-            "surrogates.spectral.lag: is 4, but evaluation.context_frames gives 2",
+            "surrogates.spectral.lag: is 4, but forecasts are given 2 frames",
         ),
     ],
 )

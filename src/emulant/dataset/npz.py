@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,6 +19,9 @@ from emulant.dataset.seams import Array, Dataset, Field, Product, Shard
 from emulant.dataset.seeds import stream
 from emulant.dataset.store import Store
 from emulant.errors import DataError, EmulantError
+
+BOMB = 1 << 28
+"""Bytes from which an entry that is a hundred times smaller in its file is taken for an attack."""
 
 
 @contextmanager
@@ -37,7 +42,8 @@ def opened(path: Path) -> Iterator[Any]:
     except EmulantError:
         raise
     except Exception as error:  # damaged bytes end in many kinds: zip, zlib, struct, header syntax, memory
-        raise DataError(f"{path}: is not a readable NPZ file: {error}.", "`emulant generate` replaces it.") from error
+        why = f" ({error})" if isinstance(error, zipfile.BadZipFile | zlib.error | EOFError | OSError) else ""
+        raise DataError(f"{path}: is damaged, or not an NPZ file{why}.") from error
 
 
 def read_arrays(path: Path, names: Sequence[str]) -> dict[str, Array]:
@@ -54,6 +60,9 @@ def read_arrays(path: Path, names: Sequence[str]) -> dict[str, Array]:
 
 
 def _entry(file: Any, name: str, path: Path) -> Array:
+    entry = file.zip.getinfo(f"{name}.npy")
+    if entry.file_size > BOMB and entry.file_size > 100 * max(entry.compress_size, 1):
+        raise DataError(f"{path}: array `{name}` would unfold from {entry.compress_size} to {entry.file_size} bytes.")
     if header(file, name).hasobject:
         raise DataError(f"{path}: array `{name}` is made of Python objects, which emulant does not load.")
     array: Array = file[name]

@@ -321,8 +321,14 @@ class System(Protocol):
 
     def open(self, folder: Path, config: Any | None = None) -> Dataset: ...
 
+    def frames(self, config: Any) -> int | None:
+        """Frames of the shortest case; None: not known before it is simulated."""
+
     def context_frames(self, config: Any, evaluation: Any, longest_lag: int) -> int:
         """Frames that every forecast of a cold start is shown."""
+
+    def notes(self, config: Any) -> Sequence[str]:
+        """What a reader of the results should be told about the simulations, one sentence each."""
 
     def describe(self, dataset: Dataset, evaluation: Any, folder: Path) -> Any:
         """`dataset.cases` with what evaluation should know beyond it; `folder` is the run's evaluation/."""

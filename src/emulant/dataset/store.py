@@ -8,7 +8,7 @@ There is no database and no lock file; two processes that do the same shard writ
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
@@ -139,7 +139,7 @@ class Store:
         """The receipt of a shard; None if there is none. One that cannot be read counts as none."""
         try:
             sidecar = Sidecar.model_validate_json((self.folder / SIDECARS / f"{shard_id}.json").read_bytes())
-        except (FileNotFoundError, ValidationError):
+        except (OSError, ValidationError):
             return None
         return sidecar if sidecar.intact else None
 
@@ -175,8 +175,13 @@ class Store:
         write_json(self.folder / SIDECARS / f"{shard.id}.json", sidecar.model_dump())
         return sidecar
 
+    def digest(self, fields: Mapping[str, Field], shards: Sequence[Shard]) -> str:
+        """`dataset_sha256`: hash of the schema and of the shards that are there."""
+        hashes = [sidecar.sha256 for shard in shards if (sidecar := self.sidecar(shard.id)) is not None]
+        return hash_value([{name: vars(field) for name, field in fields.items()}, sorted(hashes)])
+
     def write_manifest(
-        self, system: str, split: str, key: str, fields: dict[str, Field], shards: Sequence[Shard]
+        self, system: str, split: str, key: str, fields: Mapping[str, Field], shards: Sequence[Shard]
     ) -> str:
         """Derive `manifest.json` from the sidecars of `shards`; its `dataset_sha256`.
 
@@ -184,7 +189,7 @@ class Store:
         """
         sidecars = [sidecar for shard in shards if (sidecar := self.sidecar(shard.id)) is not None]
         schema = {name: vars(field) for name, field in fields.items()}
-        digest = hash_value([schema, sorted(sidecar.sha256 for sidecar in sidecars)])
+        digest = self.digest(fields, shards)
         write_json(
             self.folder / MANIFEST,
             {

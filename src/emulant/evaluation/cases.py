@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from io import StringIO
 from pathlib import Path
 
 import polars as pl
@@ -50,8 +51,10 @@ def read(path: Path) -> pl.DataFrame:
         DataError: It is missing or damaged.
     """
     try:
-        return pl.read_csv(path, schema=SCHEMA).with_columns(pl.col("start").fill_null(""))
-    except (OSError, pl.exceptions.PolarsError) as error:
+        return pl.read_csv(StringIO(path.read_text(encoding="utf-8")), schema=SCHEMA).with_columns(
+            pl.col("start").fill_null("")
+        )
+    except (OSError, UnicodeDecodeError, pl.exceptions.PolarsError) as error:
         raise DataError(
             f"{path}: not a table of scores ({error}).", "`emulant evaluate RUN` writes it anew."
         ) from error

@@ -148,7 +148,15 @@ def forecast(
 def _sequences(dataset: Dataset, cases: Sequence[int]) -> dict[str, Array]:
     time_axis = dataset.schema[dataset.targets[0]].dims[0]
     names = [name for name, field in dataset.schema.items() if field.dims[:1] == (time_axis,) and name != "times"]
-    return dataset.read(names, cases)
+    arrays = dataset.read(names, cases)
+    for target in dataset.targets:
+        for case, array in zip(cases, arrays[target], strict=True):
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                raise DataError(
+                    f"{dataset.split}: case {case}: `{target}` has numbers that are not finite.",
+                    "`emulant validate` tells what else is wrong with the data.",
+                )
+    return arrays
 
 
 def _context(dataset: Dataset, cases: Sequence[int], start: Start, arrays: Fields) -> Context:

@@ -53,6 +53,15 @@ class Predictions:
             arrays = [read_arrays(self.path(split, case, start), targets) for case in some]
             yield some, {name: np.stack([each[name] for each in arrays]) for name in targets}
 
+    def one(self, split: str, case: int, label: str, targets: Sequence[str]) -> dict[str, Any]:
+        """The kept forecast of one case: the target fields (H, ...), `times` (H,), `context` (a number).
+
+        Raises:
+            DataError: The file is missing or damaged.
+        """
+        path = self.folder / f"{split}_{case:03d}{label}.npz"
+        return read_arrays(path, [*targets, "times", "context"])
+
     def sign(self, key: str, files: Sequence[Path]) -> None:
         """Say that these files are complete, and for what."""
         stored = [StoredFile.of(path, self.folder).model_dump() for path in sorted(files)]
@@ -63,6 +72,7 @@ class Predictions:
         try:
             card = orjson.loads((self.folder / CARD).read_bytes())
             files = [StoredFile.model_validate(file) for file in card["files"]]
-        except (FileNotFoundError, orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+            known = card["key"]
+        except (OSError, orjson.JSONDecodeError, KeyError, TypeError, ValueError):
             return False  # none, or torn by other hands: they are made again
-        return bool(card["key"] == key) and not any(file.fault(self.folder) for file in files)
+        return bool(files and known == key) and not any(file.fault(self.folder) for file in files)

@@ -192,6 +192,8 @@ def read(path: Path) -> pl.DataFrame:
         if text.partition("\n")[0].strip() != ",".join(SCHEMA.names()):
             raise DataError(f"{path}: not a table of scores (the columns are others).", mend)
         return pl.read_csv(StringIO(text), schema=SCHEMA)
+    except FileNotFoundError:
+        raise DataError(f"{path}: is missing: the run is not evaluated.", mend) from None
     except (OSError, UnicodeDecodeError, pl.exceptions.PolarsError) as error:
         raise DataError(f"{path}: not a table of scores ({error}).", mend) from error
 
@@ -206,6 +208,8 @@ class _Block:
     kinds: tuple[Kind, ...]
     metrics: tuple[str, ...]
     horizons: tuple[str, ...]
+    times: Array
+    """(horizons,) lead times; of `all` the last."""
     cases: tuple[int, ...]
     values: Array
 
@@ -240,6 +244,7 @@ def _block(members: tuple[CaseScores, ...], horizons: Sequence[float] | None) ->
         tuple(each.kind for each in members),
         metrics,
         (*texts, "all"),
+        np.asarray(first.times)[picked],
         first.cases,
         values,
     )
@@ -289,8 +294,11 @@ def _skill(block: _Block, draws: Resampling, headline: str, metric: Metric) -> t
     best = np.array(baselines)[winners]
     reference = values[:, best, columns]
 
+    # A time that has no upper bound cannot be better than the forecast is long.
+    perfect = (block.times if np.isinf(metric.perfect) else np.full(len(columns), metric.perfect))[:, None]
+
     def skill(mean: Array, of_best: Array) -> Array:
-        return 1 - (metric.perfect - root(mean)) / (metric.perfect - root(of_best))
+        return np.asarray(1 - (perfect - root(mean)) / (perfect - root(of_best)))
 
     rows: list[tuple[Any, ...]] = []
     for row, kind in enumerate(block.kinds):

@@ -227,10 +227,14 @@ def histogram(values: Mapping[str, ArrayLike], kinds: Mapping[str, str], label: 
     )
 
 
-def singular_values(values: ArrayLike, rank: int, target: float | None = None) -> Drawing:
-    """Singular values (r,) of a POD and the share of the energy that the first ones hold; `rank` are kept."""
+def singular_values(values: ArrayLike, rank: int, target: float | None = None, *, captured: float = 1.0) -> Drawing:
+    """Singular values (r,) of a POD and the share of the energy that the first ones hold; `rank` are kept.
+
+    `captured` is the share that all of `values` hold together: what was cut away belongs to the whole, too. `target`
+    is the share that the rank was chosen by; None: it was not.
+    """
     singular = np.asarray(values, dtype=np.float64)
-    energy = np.cumsum(singular**2) / np.sum(singular**2)
+    energy = captured * np.cumsum(singular**2) / np.sum(singular**2)
     modes = np.arange(1, len(singular) + 1)
 
     def draw(theme: Theme) -> Figure:
@@ -330,7 +334,8 @@ def _window(board: Board, meaning: Meaning, curves: Mapping[str, Curve]) -> tupl
     values = _finite([*(curve[0] for curve in curves.values()), *(part for curve in steady for part in curve)])
     if values.size == 0:
         return 0.0, 1.0
-    references = np.append(_finite(curve[0] for curve in steady) if steady else values, meaning.perfect)
+    perfect = [meaning.perfect] if math.isfinite(meaning.perfect) else []
+    references = np.append(_finite(curve[0] for curve in steady) if steady else values, perfect)
     span = float(np.ptp(references)) or 1.0
     low = max(float(values.min()), float(references.min()) - 0.5 * span)
     high = min(float(values.max()), float(references.max()) + 0.5 * span)

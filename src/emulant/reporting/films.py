@@ -13,8 +13,8 @@ from matplotlib import get_data_path
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from emulant.errors import UsageError
 from emulant.reporting.numbers import number
+from emulant.reporting.table import require_film_format
 
 Pixels: TypeAlias = NDArray[np.uint8]
 
@@ -210,33 +210,15 @@ def _paletted(frame: Pixels) -> Image.Image:
 
 def _write_gif(file: Path, frames: Sequence[Pixels], fps: int) -> None:
     """The last frame stands for a second before the film begins again."""
-    first, *rest = (_paletted(frame) for frame in _settled(frames))
+    first, *rest = (_paletted(frame) for frame in frames)
     durations = [1000 // fps] * len(rest) + [1000]
     first.save(file, save_all=True, append_images=rest, duration=durations, loop=0, optimize=True)
 
 
-def _settled(frames: Sequence[Pixels]) -> Iterator[Pixels]:
-    """The frames with every pixel held that would move by a single level: a third less to store, no eye sees it.
-
-    The error does not add up: each pixel is compared with what is shown, not with what it was.
-    """
-    shown = frames[0]
-    for frame in frames:
-        scale, its_scale = ((page.astype(np.int16) - GREYS) // LEVELS for page in (frame, shown))
-        alike = (scale == its_scale) & ((scale == 0) | (scale == 1))
-        near = np.abs(frame.astype(np.int16) - shown) <= 1
-        shown = np.where(alike & near, shown, frame)
-        yield shown
-
-
 def _write_mp4(file: Path, frames: Sequence[Pixels], fps: int) -> None:
-    try:
-        from imageio_ffmpeg import write_frames
-    except ImportError:
-        raise UsageError(
-            'report.film_format = "mp4" needs imageio-ffmpeg.',
-            "Install it with `pip install 'emulant[video]'`, or set report.film_format = \"gif\".",
-        ) from None
+    require_film_format("mp4")
+    from imageio_ffmpeg import write_frames
+
     height, width = frames[0].shape
     exact = ["-threads", "1", "-crf", "20", "-fflags", "+bitexact", "-flags:v", "+bitexact", "-map_metadata", "-1"]
     writer = write_frames(

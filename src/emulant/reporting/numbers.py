@@ -18,6 +18,7 @@ def number(value: float, perfect: float = 0.0) -> str:
         return "diverged"
     if value == 0:
         return "0"
+    perfect = perfect if math.isfinite(perfect) else 0.0
     size = abs(value)
     if size >= 1e4 or (size < 1e-3 and not perfect):
         return re.sub(r"e([+-])0*(\d+)", lambda found: f"e{found[1].strip('+')}{found[2]}", f"{value:.1e}")

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from emulant.dataset.tables import Table
+from emulant.errors import UsageError
+
+
+def require_film_format(format: str) -> None:
+    """See to it, before anything is computed, that films can be written in that format.
+
+    Raises:
+        UsageError: mp4, and imageio-ffmpeg is not installed.
+    """
+    if format == "mp4" and find_spec("imageio_ffmpeg") is None:
+        raise UsageError(
+            'report.film_format = "mp4" needs imageio-ffmpeg.',
+            "Install it with `pip install 'emulant[video]'`, or set report.film_format = \"gif\".",
+        )
 
 
 class ReportTable(Table):

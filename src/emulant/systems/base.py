@@ -80,9 +80,17 @@ class BaseSystem:
         """Constants that a surrogate may use; `step` (time between frames) at the least."""
         return {"step": 1.0}
 
+    def frames(self, config: Any) -> int | None:
+        """Frames of the shortest case; None: not known before it is simulated."""
+        return None
+
     def context_frames(self, config: Any, evaluation: Any, longest_lag: int) -> int:
         """Frames that every forecast of a cold start is shown."""
         return int(evaluation.context_frames or longest_lag)
+
+    def notes(self, config: Any) -> Sequence[str]:
+        """What a reader of the results should be told about the simulations, one sentence each."""
+        return ()
 
     def describe(self, dataset: Dataset, evaluation: Any, folder: Path) -> Any:
         """`dataset.cases` with what evaluation should know beyond it, such as families that only the truth tells."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from emulant.dataset.seams import Array
-from emulant.dataset.seeds import sequence, stream
+from emulant.dataset.seeds import stream
 from emulant.training.table import TrainingTable
 
 Batch: TypeAlias = tuple[Tensor, ...]
@@ -32,6 +32,16 @@ class TrainingData:
     """What the validation loss is the mean of; empty: there is none."""
 
 
+@dataclass(frozen=True)
+class Score:
+    """How good a module is at what it is for, such as a rollout on the validation split; the loss seldom says."""
+
+    function: Callable[[nn.Module], float]
+    name: str = "score"
+    """What the curves call it: `validation_NAME`."""
+    better: Literal["higher", "lower"] = "higher"
+
+
 def of_tensors(
     loss: Callable[[nn.Module, Batch], Tensor],
     training: Batch,
@@ -49,7 +59,7 @@ def of_tensors(
             chosen = torch.from_numpy(rows)
             yield tuple(tensor[chosen] for tensor in training)
 
-    parts = zip(*(tensor.split(VALIDATION_ROWS) for tensor in validation), strict=True) if validation else ()
+    parts = zip(*(torch.split(tensor, VALIDATION_ROWS) for tensor in validation), strict=True) if validation else ()
     return TrainingData(loss, batches, length, tuple(parts))
 
 
@@ -59,8 +69,3 @@ def shuffled(count: int, size: int, length: int, seed: int, epoch: int) -> Array
     passes = -(-length * size // count)
     order = np.concatenate([rng.permutation(count) for _ in range(passes)])
     return order[: length * size].reshape(length, size)
-
-
-def torch_seed(seed: int, *numbers: int) -> int:
-    """A seed for torch's generator: that of the initial weights is (0,), that of epoch e (1, e)."""
-    return int(sequence(seed, "training", len(numbers), *numbers).generate_state(1, np.uint64)[0] >> 1)

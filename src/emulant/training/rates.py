@@ -14,7 +14,7 @@ def optimizer_of(parameters: list[object], table: TrainingTable) -> Optimizer:
     """The optimizer that the table names. The fused kernels take half the time of the others on small networks."""
     kinds = {"adam": Adam, "adamw": AdamW, "sgd": SGD}
     built: Optimizer = kinds[table.optimizer](
-        parameters,  # type: ignore[arg-type]
+        parameters,
         lr=table.learning_rate,
         weight_decay=table.weight_decay,
         fused=True,
@@ -49,4 +49,6 @@ def plateau(optimizer: Optimizer, table: TrainingTable) -> ReduceLROnPlateau:
         patience=table.patience,
         cooldown=table.cooldown,
         min_lr=table.minimum_learning_rate,
+        threshold=0.0,
+        threshold_mode="abs",
     )

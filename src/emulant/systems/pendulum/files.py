@@ -9,27 +9,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from emulant import __version__
 from emulant.dataset.parquet import write_groups
 from emulant.dataset.seams import Array, CaseResult, Field, Product, Shard
 from emulant.errors import DataError
+from emulant.systems.pendulum.config import PARAMETERS, STATE
 
 FORMAT, FORMAT_VERSION = "emulant.pendulum", 1
 
-STATE = ("theta1", "theta2", "theta1_dot", "theta2_dot")
 ACCELERATION = ("theta1_ddot", "theta2_ddot")
 CONSTANTS = ("l1", "l2", "m1", "m2", "dt")
 COLUMNS = ("sim_id", "t", *STATE, *CONSTANTS)
 """The eleven columns of the source document."""
-PARAMETERS = ("l1", "l2", "m1", "m2", "g")
-"""What a case can differ in besides its start."""
 
 UNITS: Mapping[str, str] = {
     "t": "s",
@@ -92,7 +90,8 @@ def stored_columns(accelerations: bool, swept_g: bool) -> tuple[str, ...]:
 
 def schema_of(names: Sequence[str], dtype: Any, metadata: Mapping[str, str]) -> pa.Schema:
     """The Arrow schema of those columns; `dtype` is that of states and accelerations, all else is float64."""
-    types = {name: pa.from_numpy_dtype(dtype) for name in (*STATE, *ACCELERATION)} | {"sim_id": pa.string()}
+    types = {name: pa.from_numpy_dtype(dtype) for name in (*STATE, *ACCELERATION)}
+    types["sim_id"] = pa.dictionary(pa.int32(), pa.string())
     return pa.schema([(name, types.get(name, pa.float64())) for name in names], metadata=dict(metadata))
 
 
@@ -113,7 +112,7 @@ def _groups(product: Product) -> Iterator[Sequence[CaseResult]]:
 
 def _table(split: str, cases: Sequence[CaseResult], schema: pa.Schema) -> pa.Table:
     lengths = [len(result.arrays["state"]) for result in cases]
-    columns: dict[str, Any] = {"sim_id": _names([sim_id(split, result.case) for result in cases], lengths)}
+    columns: dict[str, Any] = {"sim_id": repeated([sim_id(split, result.case) for result in cases], lengths)}
     # one multiplication, so that k·dt is the same number everywhere
     columns["t"] = np.concatenate([np.arange(n) * r.record["dt"] for n, r in zip(lengths, cases, strict=True)])
     for field, names in (("state", STATE), ("acceleration", ACCELERATION)):
@@ -126,7 +125,8 @@ def _table(split: str, cases: Sequence[CaseResult], schema: pa.Schema) -> pa.Tab
     return pa.table([columns[name] for name in schema.names], names=schema.names)
 
 
-def _names(names: Sequence[str], lengths: Sequence[int]) -> pa.DictionaryArray:
+def repeated(names: Sequence[str], lengths: Sequence[int] | Array) -> pa.DictionaryArray:
+    """The column `sim_id`: each name as often as its simulation has samples."""
     return pa.DictionaryArray.from_arrays(np.repeat(np.arange(len(names), dtype=np.int32), lengths), pa.array(names))
 
 
@@ -148,7 +148,7 @@ def common_metadata(provenance: Provenance) -> dict[str, str]:
         "format": FORMAT,
         "format_version": str(FORMAT_VERSION),
         "units": json.dumps(dict(UNITS), ensure_ascii=False),
-        "emulant_version": __version__,
+        "emulant_version": version("emulant"),
         **{key: value if isinstance(value, str) else json.dumps(value) for key, value in asdict(provenance).items()},
     }
 
@@ -178,7 +178,7 @@ def read_metadata(schema: pa.Schema, path: Path) -> Made:
             raise DataError(
                 f"{path}: has format version {version}; this emulant reads {FORMAT_VERSION}.", "Update emulant."
             )
-        numbers = {field.name: json.loads(texts[field.name]) for field in fields(Provenance)[1:]}
+        numbers = {key: json.loads(texts[key]) for key in ("tolerance", "seed", "g")}
         facts = json.loads(texts.get("cases", '{"sim_id": []}'))
         rows = [dict(zip(facts, values, strict=True)) for values in zip(*facts.values(), strict=True)]
         provenance = Provenance(texts["integrator"], **numbers)
@@ -187,8 +187,3 @@ def read_metadata(schema: pa.Schema, path: Path) -> Made:
         raise DataError(
             f"{path}: its metadata are damaged: {error!r}.", "`emulant generate` writes it anew once it is removed."
         ) from error
-
-
-def stack(columns: Mapping[str, Array], names: Sequence[str]) -> Array:
-    """Columns (rows,) side by side: (rows, len(names)), C-contiguous."""
-    return np.stack([columns[name] for name in names], axis=-1)

@@ -55,6 +55,8 @@ def case_folder(split: str, case: int) -> str:
 def write_case(split: str, result: CaseResult, folder: Path) -> list[Path]:
     """Write one case below its split's folder; the files written."""
     target = folder / case_folder(split, result.case)
+    if target.is_symlink():  # never write through a link to somewhere else
+        target.unlink()
     record = dict(result.record)
     config = np.array(json.dumps(record["config"], sort_keys=True))
     names = [name for name in FIELDS if name in result.arrays and (_FILE_OF[name] != ORDER or split != "training")]
@@ -81,7 +83,22 @@ class SwarmDataset(ArrayDataset):
         arrays: dict[str, Array] = {}
         for file in dict.fromkeys(_FILE_OF[name] for name in fields):
             arrays |= read_arrays(path / file, [name for name in fields if _FILE_OF[name] == file])
+        for name, array in arrays.items():
+            self._check(path / _FILE_OF[name], name, array)
         return arrays
+
+    def _check(self, path: Path, name: str, array: Array) -> None:
+        dims = FIELDS[name].dims
+        if array.dtype.kind not in "fiu" or array.ndim != len(dims):
+            raise DataError(f"{path}: `{name}` is {array.dtype} {array.shape}, not numbers along {', '.join(dims)}.")
+        if name == "rho" and array.shape[1:] != (self.geometry["ny"], self.geometry["nx"]):
+            raise DataError(
+                f"{path}: `rho` has a grid of {array.shape[1:]}, the study says "
+                f"({self.geometry['ny']}, {self.geometry['nx']}).",
+                "Give the study that the data were made with.",
+            )
+        if not np.isfinite(array).all():
+            raise DataError(f"{path}: `{name}` has {int((~np.isfinite(array)).sum())} numbers that are not finite.")
 
 
 def open_split(folder: Path, geometry: Mapping[str, Any]) -> SwarmDataset:
@@ -111,10 +128,12 @@ def _finished(folder: Path) -> dict[int, Path]:
 
 
 def _found(folder: Path) -> dict[int, Path]:
-    found = {}
+    found: dict[int, Path] = {}
     for path in sorted(folder.iterdir()):
         match = _CASE_FOLDER.fullmatch(path.name)
         if match and path.is_dir():
+            if int(match[1]) in found:
+                raise DataError(f"{path}: is case {int(match[1])}, and so is {found[int(match[1])].name}.")
             found[int(match[1])] = path
     return found
 
@@ -134,10 +153,10 @@ def read_metadata(path: Path) -> dict[str, Any]:
         DataError: It is damaged.
     """
     try:
-        value = json.loads((path / METADATA).read_text())
+        value = json.loads((path / METADATA).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (json.JSONDecodeError, OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path / METADATA}: is not JSON: {error}.", "`emulant generate` writes it anew.") from error
     if not isinstance(value, dict):
         raise DataError(f"{path / METADATA}: is not a JSON object.", "`emulant generate` writes it anew.")
@@ -160,18 +179,18 @@ def document_of(root: Path) -> dict[str, Any] | None:
 
 
 def _tables_of(config: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    if "system" in config:
-        return {"system": {"name": "swarm", **config["system"]}, "density": dict(config.get("density", {}))}
     try:
+        if "system" in config:
+            return {"system": {"name": "swarm", **config["system"]}, "density": dict(config.get("density", {}))}
         system = {
             **config["sim"],
             "speed": config["model"]["speed"],
             "R": config["params"]["R"],
             "noise": config["noise"],
         }
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise DataError(
-            f"{path / METADATA}: `config` is not the document's: {error} is missing.", "Give the study by --study."
+            f"{path / METADATA}: `config` is not the document's ({error}).", "Give the study by --study."
         ) from error
     ny, nx = read_arrays(path / DENSITY, ["rho"])["rho"].shape[1:]
     return {"system": {"name": "swarm", **system}, "density": {"nx": nx, "ny": ny}}

@@ -19,7 +19,7 @@ def of_report(run: Any) -> list[Film]:
     table = run.study.report
     if not run.study.surrogates:
         return []
-    return _films(run, RenderOptions(format=table.film_format, fps=table.film_fps))
+    return _films(run, RenderOptions(split=run.test_splits[0], format=table.film_format, fps=table.film_fps))
 
 
 def render(run: Any, options: RenderOptions) -> list[Path]:

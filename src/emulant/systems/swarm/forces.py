@@ -10,7 +10,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from emulant.systems.swarm.config import Box, MorseTable
-from emulant.systems.swarm.neighbours import Cells, cells_for, pair_sums, require_inside
+from emulant.systems.swarm.neighbours import Cells, cells_for, inner, pair_sums, require_inside
 
 CLOSEST = 1e-6
 """Distances below it count as it, so that no force is infinite."""
@@ -31,7 +31,7 @@ def law(table: MorseTable) -> Morse:
     return Morse(table.Cr / table.lr, table.lr, table.Ca / table.la, table.la, table.cutoff**2)
 
 
-@njit  # type: ignore[untyped-decorator]
+@inner  # type: ignore[untyped-decorator]
 def pair_force(dx: float, dy: float, a: float, b: float, law: Morse) -> tuple[float, float]:
     """The force on a particle at (dx, dy) from another: f(r) along (dx, dy)/r, zero on itself and past the cut-off."""
     squared = dx * dx + dy * dy
@@ -42,7 +42,7 @@ def pair_force(dx: float, dy: float, a: float, b: float, law: Morse) -> tuple[fl
     return strength * dx / r, strength * dy / r
 
 
-sum_forces = pair_sums(pair_force)
+sum_forces = pair_sums(pair_force, group=4)
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]

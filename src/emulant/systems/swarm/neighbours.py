@@ -20,10 +20,13 @@ from emulant.systems.swarm.config import Box
 Vector = NDArray[np.float64]
 Index = NDArray[np.intp]
 
-VECTOR = 8
-"""Particles in a cell from which it pays to take them abreast, one neighbour at a time. The sums are the same."""
+GROUP = 8
+"""Particles of a row of cells that are taken abreast, at the least, one neighbour at a time."""
 FEW = 128
 """Particles up to which the direct sum is the faster one."""
+
+inner = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
+"""For what compiled code alone calls: without the doors from Python and C the first run starts a fifth sooner."""
 
 
 def require_inside(positions: Vector, box: Box) -> None:
@@ -83,10 +86,13 @@ class Cells(NamedTuple):
     p: Vector
     q: Vector
     """(N,) each, of the sorted particles: coordinates, the two values, the two sums."""
+    moved_x: Vector
+    moved_y: Vector
+    """(N,) each, of which a group takes what it needs: its coordinates beside a run."""
     runs: Index
-    """(6, 2) the neighbourhood of a cell: first and last + 1 of each contiguous run of sorted particles."""
+    """(9, 2) the neighbourhood of a group: first and last + 1 of each contiguous run of sorted particles."""
     shifts: Vector
-    """(6, 2) how far a home particle has to move to lie beside that run."""
+    """(9, 2) how far a home particle has to move to lie beside that run."""
 
 
 def cells_for(particles: int, reach: float, box: Box) -> Cells:
@@ -100,7 +106,7 @@ def cells_for(particles: int, reach: float, box: Box) -> Cells:
     columns, rows = max(1, int(box.Lx / size)), max(1, int(box.Ly / size))
     if particles <= FEW or (box.periodic and min(columns, rows) < 3):
         columns = rows = 1
-    x, y, a, b, p, q = np.zeros((6, particles))
+    x, y, a, b, p, q, moved_x, moved_y = np.zeros((8, particles))
     return Cells(
         columns=columns,
         rows=rows,
@@ -113,12 +119,14 @@ def cells_for(particles: int, reach: float, box: Box) -> Cells:
         b=b,
         p=p,
         q=q,
-        runs=np.zeros((6, 2), np.intp),
-        shifts=np.zeros((6, 2)),
+        moved_x=moved_x,
+        moved_y=moved_y,
+        runs=np.zeros((9, 2), np.intp),
+        shifts=np.zeros((9, 2)),
     )
 
 
-@njit  # type: ignore[untyped-decorator]
+@inner  # type: ignore[untyped-decorator]
 def _find_cells(x: Vector, y: Vector, box: Box, cells: Cells) -> None:
     """Counting sort: fill `cell`, `first` and `order`."""
     first, cell = cells.first, cells.cell
@@ -137,7 +145,7 @@ def _find_cells(x: Vector, y: Vector, box: Box, cells: Cells) -> None:
         cells.order[k] = i
 
 
-@njit  # type: ignore[untyped-decorator]
+@inner  # type: ignore[untyped-decorator]
 def _order_within_cells(number: Index, cells: Cells) -> None:
     """Put the particles of each cell in the order of their numbers (insertion: they nearly are)."""
     order = cells.order
@@ -155,10 +163,11 @@ def _order_within_cells(number: Index, cells: Cells) -> None:
             order[place] = moving
 
 
-@njit  # type: ignore[untyped-decorator]
-def _runs(column: int, row: int, box: Box, cells: Cells) -> int:
-    """Fill `runs` and `shifts` for the neighbourhood of a cell, three cells of a row at a time; how many runs."""
-    count = 0
+@inner  # type: ignore[untyped-decorator]
+def _runs(left: int, right: int, row: int, box: Box, cells: Cells) -> int:
+    """Fill `runs` and `shifts` for the neighbourhood of the columns left to right of a row; how many runs."""
+    first, runs, shifts = cells.first, cells.runs, cells.shifts
+    count, last = 0, cells.columns - 1
     for neighbour in range(row - 1, row + 2):
         line, up = neighbour, 0.0
         if neighbour < 0 or neighbour >= cells.rows:
@@ -167,19 +176,21 @@ def _runs(column: int, row: int, box: Box, cells: Cells) -> int:
             line = cells.rows - 1 if neighbour < 0 else 0
             up = box.Ly if neighbour < 0 else -box.Ly
         start = line * cells.columns
-        left, right = max(column - 1, 0), min(column + 1, cells.columns - 1)
-        cells.runs[count, 0], cells.runs[count, 1] = cells.first[start + left], cells.first[start + right + 1]
-        cells.shifts[count, 0], cells.shifts[count, 1] = 0.0, up
+        runs[count, 0], runs[count, 1] = first[start + max(left - 1, 0)], first[start + min(right + 1, last) + 1]
+        shifts[count, 0], shifts[count, 1] = 0.0, up
         count += 1
-        if box.periodic and (column == 0 or column == cells.columns - 1):
-            far = start + (cells.columns - 1 if column == 0 else 0)
-            cells.runs[count, 0], cells.runs[count, 1] = cells.first[far], cells.first[far + 1]
-            cells.shifts[count, 0], cells.shifts[count, 1] = box.Lx if column == 0 else -box.Lx, up
+        if box.periodic and left == 0:
+            runs[count, 0], runs[count, 1] = first[start + last], first[start + last + 1]
+            shifts[count, 0], shifts[count, 1] = box.Lx, up
+            count += 1
+        if box.periodic and right == last:
+            runs[count, 0], runs[count, 1] = first[start], first[start + 1]
+            shifts[count, 0], shifts[count, 1] = -box.Lx, up
             count += 1
     return count
 
 
-@njit  # type: ignore[untyped-decorator]
+@inner  # type: ignore[untyped-decorator]
 def _shortest(d: float, length: float) -> float:
     """Minimum image of a difference of two coordinates in [0, length)."""
     if d > 0.5 * length:
@@ -187,7 +198,7 @@ def _shortest(d: float, length: float) -> float:
     return d + length if d < -0.5 * length else d
 
 
-def pair_sums(pair: Callable[..., tuple[float, float]]) -> Callable[..., None]:
+def pair_sums(pair: Callable[..., tuple[float, float]], group: int) -> Callable[..., None]:
     """A compiled function that sums over the pairs of each particle.
 
     Args:
@@ -200,52 +211,47 @@ def pair_sums(pair: Callable[..., tuple[float, float]]) -> Callable[..., None]:
         order of each sum follows from the numbers and the positions alone.
     """
 
-    @njit  # type: ignore[untyped-decorator]
+    @inner  # type: ignore[untyped-decorator]
     def abreast(law: Any, begin: int, end: int, runs: int, cells: Cells) -> None:
-        x, y, p, q = cells.x[begin:end], cells.y[begin:end], cells.p[begin:end], cells.q[begin:end]
-        p[:] = 0.0
-        q[:] = 0.0
+        home_x, home_y, p, q = cells.x[begin:end], cells.y[begin:end], cells.p[begin:end], cells.q[begin:end]
+        x, y = cells.moved_x[: p.size], cells.moved_y[: p.size]
+        for k in range(p.size):
+            p[k], q[k] = 0.0, 0.0
         for r in range(runs):
             right, up = cells.shifts[r, 0], cells.shifts[r, 1]
-            for j in range(cells.runs[r, 0], cells.runs[r, 1]):
-                x_j, y_j, a_j, b_j = cells.x[j], cells.y[j], cells.a[j], cells.b[j]
-                for k in range(x.size):
-                    more_p, more_q = pair(x[k] + right - x_j, y[k] + up - y_j, a_j, b_j, law)
+            for k in range(x.size):
+                x[k], y[k] = home_x[k] + right, home_y[k] + up
+            start, stop = cells.runs[r, 0], cells.runs[r, 1]
+            others_x, others_y = cells.x[start:stop], cells.y[start:stop]
+            others_a, others_b = cells.a[start:stop], cells.b[start:stop]
+            for j in range(others_x.size):
+                x_j, y_j, a_j, b_j = others_x[j], others_y[j], others_a[j], others_b[j]
+                for k in range(x.size):  # a length the compiler does not know, or it would not vectorise the loop
+                    more_p, more_q = pair(x[k] - x_j, y[k] - y_j, a_j, b_j, law)
                     p[k] += more_p
                     q[k] += more_q
 
-    @njit  # type: ignore[untyped-decorator]
-    def in_turn(law: Any, begin: int, end: int, runs: int, cells: Cells) -> None:
-        x, y, a, b = cells.x, cells.y, cells.a, cells.b
-        for k in range(begin, end):
-            p, q = 0.0, 0.0
-            for r in range(runs):
-                x_k, y_k = x[k] + cells.shifts[r, 0], y[k] + cells.shifts[r, 1]
-                for j in range(cells.runs[r, 0], cells.runs[r, 1]):
-                    more_p, more_q = pair(x_k - x[j], y_k - y[j], a[j], b[j], law)
-                    p += more_p
-                    q += more_q
-            cells.p[k], cells.q[k] = p, q
-
-    @njit  # type: ignore[untyped-decorator]
+    @inner  # type: ignore[untyped-decorator]
     def by_cells(law: Any, box: Box, cells: Cells) -> None:
+        first, cell, order = cells.first, cells.cell, cells.order
         for row in range(cells.rows):
-            for column in range(cells.columns):
-                cell = row * cells.columns + column
-                begin, end = cells.first[cell], cells.first[cell + 1]
-                if begin == end:
-                    continue
-                runs = _runs(column, row, box, cells)
-                if end - begin < VECTOR:
-                    in_turn(law, begin, end, runs, cells)
-                else:
-                    abreast(law, begin, end, runs, cells)
+            start = row * cells.columns
+            begin, end = first[start], first[start + cells.columns]
+            at = begin
+            while at < end:
+                at = max(begin, min(at, end - group))  # the last group reaches back rather than be a short one
+                left = cell[order[at]]
+                after = min(end, max(at + group, first[left + 1]))
+                right = cell[order[after - 1]]
+                runs = _runs(left - start, right - start, row, box, cells)
+                abreast(law, at, after, runs, cells)
+                at = after
 
-    @njit  # type: ignore[untyped-decorator]
+    @inner  # type: ignore[untyped-decorator]
     def directly(law: Any, box: Box, cells: Cells) -> None:
         x, y, a, b, p, q = cells.x, cells.y, cells.a, cells.b, cells.p, cells.q
-        p[:] = 0.0
-        q[:] = 0.0
+        for k in range(p.size):
+            p[k], q[k] = 0.0, 0.0
         for j in range(x.size):
             x_j, y_j, a_j, b_j = x[j], y[j], a[j], b[j]
             for k in range(x.size):
@@ -283,14 +289,14 @@ def pair_sums(pair: Callable[..., tuple[float, float]]) -> Callable[..., None]:
     return compiled
 
 
-@njit  # type: ignore[untyped-decorator]
+@inner  # type: ignore[untyped-decorator]
 def within(dx: float, dy: float, a: float, b: float, radius: float) -> tuple[float, float]:
     """The other's values, up to the radius, inclusive. Compiles to a select without a branch."""
     weight = 1.0 if dx * dx + dy * dy <= radius * radius else 0.0
     return weight * a, weight * b
 
 
-sum_within = pair_sums(within)
+sum_within = pair_sums(within, group=8)
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]

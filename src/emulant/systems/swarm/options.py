@@ -12,7 +12,7 @@ from emulant.dataset.tables import Table
 class PredictOptions(Table):
     """The flags of `emulant predict RUN INPUT` for a swarm."""
 
-    horizon: Annotated[int, Field(ge=1)] = 17
+    horizon: Annotated[int, Field(ge=1, le=100_000)] = 17
     """Frames to forecast."""
     context: Annotated[int, Field(ge=1)] | None = None
     """Use only so many frames of the input, from its beginning; by default all of them."""

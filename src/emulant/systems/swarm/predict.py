@@ -11,7 +11,7 @@ import numpy as np
 from emulant.dataset.atomic import write_npz
 from emulant.dataset.npz import names_in, read_arrays
 from emulant.dataset.seams import Context
-from emulant.errors import DataError
+from emulant.errors import DataError, UsageError
 from emulant.systems.swarm.files import DENSITY, TRAJECTORY
 from emulant.systems.swarm.options import PredictOptions
 
@@ -30,7 +30,7 @@ def forecast_file(
         DataError: An array is missing, misshapen or not finite, or there are too few frames.
     """
     arrays = _read(source)
-    frames = options.context or len(arrays["rho"])
+    frames = options.context or (len(arrays["rho"]) if arrays["rho"].ndim else 0)
     _check(source, arrays, frames, surrogate.lag, geometry)
     times = arrays.pop("times", np.arange(len(arrays["rho"])) * geometry["step"])
     fields = {name: array[None, :frames] for name, array in arrays.items()}
@@ -52,16 +52,40 @@ def _read(source: Path) -> dict[str, Any]:
     return arrays
 
 
-def _check(source: Path, arrays: dict[str, Any], frames: int, lag: int, geometry: Mapping[str, Any]) -> None:
+_DIMENSIONS = {"rho": 3, "positions": 3, "headings": 2, "times": 1}
+
+
+def _check(source: Path, arrays: Mapping[str, Any], frames: int, lag: int, geometry: Mapping[str, Any]) -> None:
     rho, shape = arrays["rho"], (geometry["ny"], geometry["nx"])
     if rho.ndim != 3 or rho.shape[1:] != shape:
         raise DataError(
             f"{source}: `rho` has shape {rho.shape}, the surrogate is trained on (T, {shape[0]}, {shape[1]})."
         )
+    if len(rho) < lag:
+        raise DataError(f"{source}: has {len(rho)} frames, the surrogate needs {lag}.")
     if not lag <= frames <= len(rho):
-        raise DataError(f"{source}: has {len(rho)} frames, {frames} are asked for and the surrogate needs {lag}.")
+        raise UsageError(f"--context {frames}: the surrogate needs {lag} frames, and {source} has {len(rho)}.")
     for name, array in arrays.items():
+        if array.ndim != _DIMENSIONS[name] or array.dtype.kind not in "fiu":
+            raise DataError(
+                f"{source}: `{name}` is {array.dtype} {array.shape}, not numbers of {_DIMENSIONS[name]} axes."
+            )
         if len(array) != len(rho):
             raise DataError(f"{source}: `{name}` has {len(array)} frames, `rho` has {len(rho)}.")
         if not np.isfinite(array).all():
             raise DataError(f"{source}: `{name}` has numbers that are not finite.")
+    _check_particles(source, arrays)
+    if "times" in arrays and not np.allclose(np.diff(arrays["times"]), geometry["step"], rtol=1e-6):
+        raise DataError(
+            f"{source}: its frames are not {geometry['step']:g} apart, the step that the surrogate is trained on.",
+            "Bring them to that step, or leave `times` out if they are.",
+        )
+
+
+def _check_particles(source: Path, arrays: Mapping[str, Any]) -> None:
+    """Positions (T, N, 2) and headings (T, N) of the same particles."""
+    positions, headings = arrays.get("positions"), arrays.get("headings")
+    if positions is not None and (positions.shape[2] != 2 or positions.shape[1] == 0):
+        raise DataError(f"{source}: `positions` has shape {positions.shape}, not (T, N, 2).")
+    if positions is not None and headings is not None and headings.shape != positions.shape[:2]:
+        raise DataError(f"{source}: `headings` has shape {headings.shape}, `positions` {positions.shape}.")

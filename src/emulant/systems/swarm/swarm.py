@@ -45,6 +45,7 @@ class Swarm(BaseSystem):
     figures: Mapping[str, Any] = {
         "case_errors": "emulant.systems.swarm.figures:case_errors",
         "order_parameters": "emulant.systems.swarm.figures:order_parameters",
+        "polarization_by_family": "emulant.systems.swarm.figures:polarization_by_family",
         "singular_values": "emulant.systems.swarm.figures:pod_spectrum",
     }
     films = "emulant.systems.swarm.films:of_report"
@@ -99,6 +100,7 @@ class Swarm(BaseSystem):
             "ny": grid.ny,
             "hx": config.hx,
             "hy": config.hy,
+            "simulation": {"system": _plain(system), "density": _plain(grid)},
             "exact_steps": system.save_every == 1 and (system.forces is None or system.forces.mode == "steer"),
             "cell_area": system.Lx * system.Ly / (grid.nx * grid.ny),
         }
@@ -106,6 +108,18 @@ class Swarm(BaseSystem):
     def recognise(self, root: Path) -> dict[str, Any] | None:
         """The study of a tree that was made elsewhere to the source document; None if this is not one."""
         return files.document_of(root)
+
+    def frames(self, config: SwarmConfig) -> int:
+        return config.system.frames
+
+    def notes(self, config: SwarmConfig) -> Sequence[str]:
+        """What a reader of the results should be told about the simulations, one sentence each."""
+        found = list(config.system.notes)
+        if config.density.rescaled(config.system.box):
+            found.append(
+                "The density kernel is narrower than 1.2 cells: each frame is rescaled to the number of particles."
+            )
+        return found
 
     def check_files(self, root: Path) -> Iterable[Finding]:
         """What is wrong with the files of a whole tree, beside what receipts and schema say."""
@@ -118,12 +132,16 @@ class Swarm(BaseSystem):
         forecast_file(surrogate, source, target, options, self.geometry(config))
 
 
+def _plain(table: Table) -> dict[str, Any]:
+    plain: dict[str, Any] = table.model_dump(mode="json", exclude_none=True)
+    return plain
+
+
 def _record(split: str, case: int, config: SwarmConfig) -> dict[str, Any]:
-    document = config.model_dump(mode="json", exclude_none=True)
     return {
         "ic_type": family(case),
         "seed": {"entropy": config.seed, "spawn_key": [PURPOSES["case"], SPLITS[split], case]},
-        "config": {"system": document["system"], "density": document["density"]},
+        "config": {"system": _plain(config.system), "density": _plain(config.density)},
         "split": split,
         "case": case,
     }

@@ -18,7 +18,7 @@ from emulant.systems.swarm import forces
 from emulant.systems.swarm.config import Box, NoiseTable, SystemTable
 from emulant.systems.swarm.forces import Morse, sum_forces
 from emulant.systems.swarm.initial import positions, unit_vectors
-from emulant.systems.swarm.neighbours import Cells, cells_for, fold, sum_within
+from emulant.systems.swarm.neighbours import Cells, cells_for, fold, inner, sum_within
 
 Array = NDArray[np.float64]
 Pair = tuple[float, float]
@@ -82,13 +82,13 @@ def _pull(particles: int, reach: float, box: Box) -> Pull:
     return Pull(cells_for(particles, reach, box), np.zeros(particles), np.zeros(particles))
 
 
-@njit  # type: ignore[untyped-decorator]
+@inner  # type: ignore[untyped-decorator]
 def _unit(x: float, y: float, else_x: float, else_y: float) -> tuple[float, float]:
     length = math.sqrt(x * x + y * y)
     return (else_x, else_y) if length < STILL else (x / length, y / length)
 
 
-@njit  # type: ignore[untyped-decorator]
+@inner  # type: ignore[untyped-decorator]
 def _velocity(
     mean: Pair, own: Pair, speed: float, turn: float, kick: Pair, dt: float, steer: bool
 ) -> tuple[float, float, float]:
@@ -105,7 +105,7 @@ def _velocity(
     return px, py, math.sqrt(vx * vx + vy * vy)
 
 
-@njit  # type: ignore[untyped-decorator]
+@inner  # type: ignore[untyped-decorator]
 def _step(state: State, turns: Array, box: Box, rules: Rules, morse: Morse | None, mean: Pull, force: Pull) -> bool:
     """One step of all particles from the old positions; False if one of them moved farther than the box is wide."""
     x, y, ux, uy, speed, turn, number = state
@@ -129,7 +129,7 @@ def _step(state: State, turns: Array, box: Box, rules: Rules, morse: Morse | Non
     return longest <= min(box.Lx, box.Ly)
 
 
-@njit  # type: ignore[untyped-decorator]
+@inner  # type: ignore[untyped-decorator]
 def _take(array: NDArray[Any], order: NDArray[np.intp], spare: NDArray[Any]) -> None:
     for k in range(order.size):
         spare[k] = array[order[k]]
@@ -137,7 +137,7 @@ def _take(array: NDArray[Any], order: NDArray[np.intp], spare: NDArray[Any]) -> 
         array[k] = spare[k]
 
 
-@njit  # type: ignore[untyped-decorator]
+@inner  # type: ignore[untyped-decorator]
 def _reorder(state: State, cells: Cells) -> None:
     """Keep the particles in the order of the cells, so that neighbours in space are neighbours in memory."""
     for array in (state.x, state.y, state.ux, state.uy, state.speed):
@@ -145,7 +145,7 @@ def _reorder(state: State, cells: Cells) -> None:
     _take(state.number, cells.order, cells.cell)
 
 
-@njit  # type: ignore[untyped-decorator]
+@inner  # type: ignore[untyped-decorator]
 def _store(frame: int, state: State, where: Array, headings: Array, speeds: Array) -> None:
     for i in range(state.x.size):
         n = state.number[i]

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from emulant import study as studies
 from emulant.dataset.hashing import hash_value
-from emulant.dataset.npz import read_arrays
 from emulant.dataset.seams import Dataset, Learner, System
 from emulant.dataset.store import Manifest, Store, StoredFile
 from emulant.dataset.tables import Table
@@ -89,7 +88,8 @@ class Run:
 
     def with_study(self, overrides: Sequence[str]) -> Run:
         """The same run with overridden settings of the stages after the data."""
-        return replace(self, study=studies.load(self.folder.study, overrides, system=self.study.system))
+        document = studies.overridden(self.study.document(), overrides)
+        return replace(self, study=studies.from_document(document, self.study.source, self.study.system))
 
     # -- data
 
@@ -128,10 +128,25 @@ class Run:
         files = sorted(file for file in path.rglob("*.npz") if file.is_file())
         return hash_value([StoredFile.of(file, path).model_dump() for file in files])
 
-    def is_complete(self, split: str) -> bool:
-        """Whether every case that the study asks for is there (a tree made elsewhere is as complete as it is)."""
-        manifest = Manifest.read(self.folder.split(split))
-        return manifest.complete if manifest else not Store(self.folder.split(split)).is_ours
+    def verify(self, split: str) -> None:
+        """See to it that a split is what the study asks for, to the byte; trees made elsewhere are as they are.
+
+        Raises:
+            DataError: It is missing, or a shard of it is missing, damaged or of another study.
+        """
+        folder, system = self.folder.split(split), self.study.system
+        mend = "`emulant generate` makes what is missing; `emulant validate` tells more."
+        if not folder.is_dir():
+            raise DataError(f"{folder}: is missing.", mend)
+        store = Store(folder)
+        if not store.is_ours:
+            return
+        shards = [shard for pass_ in system.passes for shard in system.shards(self.study.config, pass_, split)]
+        for shard in shards:
+            if not store.is_done(shard, self.study.data_key):
+                raise DataError(f"{folder}: shard {shard.id} is missing, damaged or of another study.", mend)
+        if store.digest(getattr(system, "fields", {}), shards) != self.dataset_sha256(split):
+            raise DataError(f"{folder}: its manifest is not of these shards.", mend)
 
     # -- models
 
@@ -139,7 +154,9 @@ class Run:
         """Everything that is scored, in the order of the table: surrogates, baselines, oracles."""
         system, chosen = self.study.system, self.study.surrogates
         for name, choice in chosen.items():
-            yield Entrant(name, "surrogate", choice.learner, choice.config)
+            # Only the learner of that very name may have a place of its own; a second table of its kind may not.
+            learner = choice.learner if name == choice.kind else replace(choice.learner, weights=None)
+            yield Entrant(name, "surrogate", learner, choice.config)
         for name, learner in system.baselines.items():
             yield Entrant(name, "baseline", learner, learner.config())
         for name, learner in system.oracles.items():
@@ -168,15 +185,18 @@ class Run:
         """The card of a fitted model; None if there is none."""
         path = self.folder.model_card(name)
         try:
-            return ModelCard.model_validate_json(path.read_bytes())
+            return ModelCard.model_validate(unsealed(path.read_bytes()))
         except FileNotFoundError:
             return None
-        except ValidationError as error:
+        except (OSError, ValueError) as error:
             raise DataError(f"{path}: is not a model card.", "`emulant train` makes it anew.") from error
 
     def is_fitted(self, entrant: Entrant) -> bool:
         """Whether the model on disk is the one that the study and the data ask for, whole."""
-        card = self.card(entrant.name)
+        try:
+            card = self.card(entrant.name)
+        except DataError:
+            return False
         if card is None or card.key != self.model_key(entrant):
             return False
         return not any(file.fault(self.folder.models) for file in card.files)
@@ -257,11 +277,9 @@ class Run:
         Raises:
             DataError: It is not there, or damaged.
         """
-        label = f"@{start}" if start else ""
-        path = self.folder.predictions(model) / f"{split}_{case:03d}{label}.npz"
-        return read_arrays(
-            path, [*self.study.system.open(self.folder.split(split), self.study.config).targets, "times", "context"]
-        )
+        kept = self.study.system.predictions(self.folder.predictions(model))
+        one: dict[str, Any] = kept.one(split, case, f"@{start}" if start else "", self.dataset(split).targets)
+        return one
 
     @property
     def report(self) -> Mapping[str, Any]:
@@ -271,6 +289,23 @@ class Run:
             DataError: There is no report yet, or it is damaged.
         """
         return read_json(self.folder.report_json, "`emulant report` writes it.")
+
+
+def sealed(value: Mapping[str, Any]) -> dict[str, Any]:
+    """A JSON object with the hash of its own content, so that an edited card is known."""
+    return {**value, "sealed": hash_value(value)}
+
+
+def unsealed(content: bytes) -> dict[str, Any]:
+    """The value of a sealed JSON object.
+
+    Raises:
+        ValueError: It is not JSON, not an object, or not what was sealed.
+    """
+    value = orjson.loads(content)
+    if not isinstance(value, dict) or value.pop("sealed", None) != hash_value(value):
+        raise ValueError("its content is not what was written")
+    return value
 
 
 def read_json(path: Path, mend: str) -> dict[str, Any]:
@@ -283,8 +318,10 @@ def read_json(path: Path, mend: str) -> dict[str, Any]:
         value: dict[str, Any] = orjson.loads(path.read_bytes())
     except FileNotFoundError:
         raise DataError(f"{path}: is missing.", mend) from None
-    except orjson.JSONDecodeError as error:
+    except (OSError, orjson.JSONDecodeError) as error:
         raise DataError(f"{path}: is not JSON: {error}.", mend) from error
+    if not isinstance(value, dict):
+        raise DataError(f"{path}: is not a JSON object.", mend)
     return value
 
 
@@ -292,8 +329,8 @@ def _recognise(folder: RunFolder) -> Study:
     """The study of a tree without `study.toml`, from what its files say."""
     from emulant import systems
 
-    for name in systems.names():
-        recognise = getattr(systems.load(name), "recognise", None)
+    for system in systems.working():
+        recognise = getattr(system, "recognise", None)
         document = recognise(folder.root) if recognise else None
         if document is not None:
             return studies.from_document(document, str(folder.root))

@@ -1,0 +1,148 @@
+"""The double pendulum as the rest of the program sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emulant.dataset.seams import CaseResult, Dataset, Field, Finding, Learner, Metric, Product, Shard
+from emulant.surrogates.sequence_tables import (
+    GRUTable,
+    LagrangianTable,
+    LinearTable,
+    NGRCTable,
+    RecurrentTable,
+    ResidualMLPTable,
+    RNNTable,
+)
+from emulant.systems.base import PERSISTENCE, BaseSystem
+from emulant.systems.pendulum.config import PARAMETERS, PendulumConfig, PendulumEvaluation
+from emulant.systems.pendulum.metrics import METRICS
+
+RECURRENT = "emulant.surrogates.recurrent:Recurrent"
+
+
+class Pendulum(BaseSystem):
+    """Double pendulums -> Parquet -> LSTM and structured forecasters, scored in Lyapunov times."""
+
+    name = "pendulum"
+    summary = "Double pendulums and the forecast of their motion, scored in Lyapunov times."
+    Config = PendulumConfig
+    Evaluation = PendulumEvaluation
+    targets = ("state",)
+    headline = "vpt_nrse_0.4"
+    studies = Path(__file__).parent / "studies"
+    kernels = ("emulant.systems.pendulum.integrate", "emulant.systems.pendulum.files")
+    tolerance = 0.0
+    surrogates: Mapping[str, Learner] = {
+        "lstm": Learner(RecurrentTable, RECURRENT),
+        "gru": Learner(GRUTable, RECURRENT),
+        "rnn": Learner(RNNTable, RECURRENT),
+        "residual_mlp": Learner(ResidualMLPTable, "emulant.surrogates.residual_mlp:ResidualMLP"),
+        "lagrangian": Learner(LagrangianTable, "emulant.surrogates.lagrangian:Lagrangian"),
+    }
+    baselines: Mapping[str, Learner] = {
+        "persistence": PERSISTENCE,
+        "linear": Learner(LinearTable, "emulant.surrogates.baselines.linear:Linear"),
+        "ngrc": Learner(NGRCTable, "emulant.surrogates.baselines.ngrc:NGRC"),
+    }
+    exports: Mapping[str, Any] = {"parquet": "emulant.systems.pendulum.exports:parquet"}
+    figures: Mapping[str, Any] = {
+        "energy": "emulant.systems.pendulum.figures:energy_drift",
+        "exponents": "emulant.systems.pendulum.figures:exponents",
+        "training_curves": "emulant.systems.pendulum.figures:training_curves",
+    }
+    limits: Sequence[str] = (
+        "A forecast in Lyapunov times is measured by each trajectory's own exponent, over "
+        "`evaluation.lyapunov_time`; weakly chaotic cases count as regular.",
+        "No friction, rigid massless rods, point masses; the truth is trusted up to its trust horizon only.",
+    )
+
+    @property
+    def fields(self) -> Mapping[str, Field]:  # type: ignore[override]
+        from emulant.systems.pendulum.files import FIELDS
+
+        return FIELDS
+
+    @property
+    def metrics(self) -> Mapping[str, Metric]:
+        return METRICS
+
+    def simulate(self, shard: Shard, config: PendulumConfig) -> Product:
+        """All cases of a shard side by side in the lanes; a case's bytes do not depend on the others."""
+        from emulant.systems.pendulum.integrate import integrate
+        from emulant.systems.pendulum.sampling import draw
+
+        drawn = [draw(config, shard.split, case) for case in shard.cases]
+        starts, parameters = (np.stack([pair[part] for pair in drawn]) for part in (0, 1))
+        solution = integrate(starts, parameters, config.system)
+        dtype = np.dtype(config.dataset.dtype)
+        results = []
+        for row, case in enumerate(shard.cases):
+            if reason := solution.reasons[row]:
+                results.append(CaseResult(case, status="failed", reason=reason))
+                continue
+            arrays = {"state": solution.states[row].astype(dtype)}
+            if config.system.accelerations:
+                arrays["acceleration"] = solution.accelerations[row].astype(dtype)
+            facts = {"substeps": int(solution.substeps[row]), "trust_horizon": float(solution.trust_horizon[row])}
+            results.append(CaseResult(case, arrays, _record(parameters[row], config) | facts))
+        return results
+
+    def write(self, shard: Shard, product: Product, folder: Path) -> list[Path]:
+        from emulant.systems.pendulum.files import write_shard
+
+        return write_shard(shard, product, folder)
+
+    def open(self, folder: Path, config: Any | None = None) -> Dataset:
+        from emulant.systems.pendulum.readers import open_dataset
+
+        return open_dataset(folder)
+
+    def check(self, dataset: Any) -> Iterable[Finding]:
+        from emulant.systems.pendulum.checks import check
+
+        return check(dataset)
+
+    def frames(self, config: PendulumConfig) -> int:
+        return config.system.steps + 1
+
+    def context_frames(self, config: PendulumConfig, evaluation: Any, longest_lag: int) -> int:
+        return int(evaluation.context_frames or round(evaluation.context / config.system.dt))
+
+    def describe(self, dataset: Dataset, evaluation: PendulumEvaluation, folder: Path) -> Any:
+        from emulant.systems.pendulum.chaos import described
+
+        return described(dataset, evaluation, folder)
+
+    def scoring(self, run: Any) -> Mapping[str, Any]:
+        from emulant.systems.pendulum.metrics import spread
+
+        return {"sigma": spread(run.dataset("training"))}
+
+    def predictions(self, folder: Path) -> Any:
+        from emulant.systems.pendulum.predictions import ParquetPredictions
+
+        return ParquetPredictions(folder)
+
+
+def _record(parameters: Any, config: PendulumConfig) -> dict[str, Any]:
+    from emulant.systems.pendulum.files import Provenance
+
+    system = config.system
+    swept_g = system.g.constant is None
+    provenance = Provenance(
+        system.integrator,
+        None if system.integrator == "verlet" else system.tolerance,
+        config.seed,
+        None if swept_g else system.g.constant,
+    )
+    values = dict(zip(PARAMETERS, map(float, parameters), strict=True))
+    return {"parameters": values, "dt": system.dt, "provenance": asdict(provenance)}
+
+
+system = Pendulum()
