@@ -37,6 +37,11 @@ class Entrant:
     follows: str | None = None
     """The surrogate of the study that it is taken from, in place of a fit."""
 
+    def settings(self) -> dict[str, Any]:
+        """All settings as JSON types, a network's schedule of training filled in."""
+        plain: dict[str, Any] = studies.scheduled(self.config).model_dump(mode="json")
+        return plain
+
     def build(self) -> Any:
         return self.learner.resolve()(self.config)
 
@@ -179,7 +184,7 @@ class Run:
         """Hash of all that decides the weights: the data that they are fitted to, and the settings."""
         data = {name: self.dataset_sha256(name) for name in ("training", "validation") if name in self.splits}
         followed = self.model_key(self.entrant(entrant.follows)) if entrant.follows else None
-        return hash_value([self.study.data_key, data, entrant.name, entrant.config.model_dump(mode="json"), followed])
+        return hash_value([self.study.data_key, data, entrant.name, entrant.settings(), followed])
 
     def card(self, name: str) -> ModelCard | None:
         """The card of a fitted model; None if there is none."""

@@ -63,6 +63,8 @@ def run(
     """
     if not any(name.startswith("test") for name in study.system.splits(study.config)):
         raise UsageError("the study has no test case to evaluate on.", "Raise splits.test, or run `emulant generate`.")
+    for choice in study.surrogates.values():
+        choice.learner.require()
     if study.report.films:
         require_film_format(study.report.film_format)
     # While the workers simulate this process only waits: time to import what the stages after it need.
@@ -272,7 +274,7 @@ def _fit(run: Run, entrant: Entrant, listen: Listener) -> None:
                 "schema_version": CARD_VERSION,
                 "name": entrant.name,
                 "kind": entrant.kind,
-                "config": entrant.config.model_dump(mode="json"),
+                "config": entrant.settings(),
                 "key": run.model_key(entrant),
                 "data": {name: run.dataset_sha256(name) for name in splits},
                 "files": files,

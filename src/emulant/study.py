@@ -38,6 +38,16 @@ class Choice:
     """The name that the system knows the learner by; several tables may be of one kind."""
     learner: Learner
     config: Table
+    """With everything that decides about the weights: `[training]` is merged in."""
+    own: TrainingTable | None = None
+    """What `[surrogates.NAME.training]` alone has set."""
+
+    def written(self, name: str) -> Document:
+        """The table as it stands in a study file; what `[training]` says is not repeated here."""
+        table = _plain(self.config)
+        if self.own is not None:
+            table["training"] = self.own.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+        return table if self.kind == name else {**table, "kind": self.kind}
 
 
 @dataclass(frozen=True)
@@ -66,10 +76,7 @@ class Study:
     def document(self) -> Document:
         """The study with every default filled in, as plain TOML types."""
         tables = _plain(self.config)
-        tables["surrogates"] = {
-            name: _plain(_scheduled(choice.config)) | ({} if choice.kind == name else {"kind": choice.kind})
-            for name, choice in self.surrogates.items()
-        }
+        tables["surrogates"] = {name: choice.written(name) for name, choice in self.surrogates.items()}
         common: Document = self.training.model_dump(mode="json", exclude_unset=True, exclude_none=True)
         if common:
             tables["training"] = common
@@ -79,7 +86,7 @@ class Study:
         return tomli_w.dumps(self.document())
 
 
-def _scheduled(config: Table) -> Table:
+def scheduled(config: Table) -> Table:
     """A surrogate's table with its own recipe filled in."""
     return config.model_copy(update={"training": config.schedule()}) if isinstance(config, TrainedTable) else config
 
@@ -282,7 +289,7 @@ def _trained(choice: Choice, common: TrainingTable) -> Choice:
     if not isinstance(choice.config, TrainedTable):
         return choice
     merged = merge(common, choice.config.training)
-    return replace(choice, config=choice.config.model_copy(update={"training": merged}))
+    return replace(choice, config=choice.config.model_copy(update={"training": merged}), own=choice.config.training)
 
 
 def _check_context(study: Study) -> None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from emulant.errors import DataError
 from emulant.systems.swarm.config import Box
 from emulant.systems.swarm.initial import unit_vectors
-from emulant.systems.swarm.neighbours import cells_for, fold, neighbour_sums, sum_within
+from emulant.systems.swarm.neighbours import cells_for, fold, neighbour_sums, pair_sums, sum_within, within
 
 RATIOS = (1.0, 1.4, 1.9, 2.0, 2.5, 2.999, 3.0, 3.001, 3.7, 4.0, 5.5, 10.0, 23.0, 50.0)
 
@@ -71,6 +71,49 @@ def test_sums_do_not_depend_on_the_order_in_memory(N, L):
         sums[:, order] = p, q
         results.append(sums.tobytes())
     assert len(set(results)) == 1
+
+
+@pytest.mark.parametrize("periodic", [True, False])
+@pytest.mark.parametrize(("Lx", "Ly"), [(60.0, 45.0), (900.0, 3.5), (3.5, 900.0), (70.0, 0.5)])
+def test_rows_with_more_cells_than_particles(Lx, Ly, periodic, brute_sums):
+    """Particles that are summed together lie many columns apart here, or on both edges of the torus."""
+    rng, box = np.random.default_rng(3), Box(Lx, Ly, periodic)
+    for x in (scatter(300, box, rng), scatter(300, box, rng) * [0.05, 1.0], scatter(300, box, rng) ** 2 / [Lx, Ly]):
+        values = np.stack([np.ones(300), rng.normal(size=300)], 1)
+        sums, brute = neighbour_sums(x, values, 1.0, box), brute_sums(x, values, 1.0, box)
+        np.testing.assert_array_equal(sums[:, 0], brute[:, 0])
+        np.testing.assert_allclose(sums[:, 1], brute[:, 1], atol=1e-12)
+
+
+@pytest.mark.parametrize(("L", "periodic"), [(20.0, True), (20.0, False), (6.0, True)])
+def test_a_particle_out_of_reach_does_not_change_a_bit(L, periodic):
+    """Who is summed together with whom changes with each move; the sums do not."""
+    rng, box = np.random.default_rng(4), Box(L, L, periodic)
+    x, values = scatter(300, box, rng), rng.normal(size=(300, 2))
+    before = neighbour_sums(x, values, 1.0, box)
+    for mover in range(0, 300, 15):
+        moved = x.copy()
+        moved[mover] = rng.random(2) * L
+        only = np.zeros((300, 1))
+        only[mover] = 1.0
+        touched = neighbour_sums(x, only + [[0, 0]], 1.0, box) + neighbour_sums(moved, only + [[0, 0]], 1.0, box)
+        far = touched[:, 0] == 0
+        assert far.sum() > 200
+        assert neighbour_sums(moved, values, 1.0, box)[far].tobytes() == before[far].tobytes()
+
+
+@pytest.mark.parametrize("group", [1, 1000])
+def test_how_many_are_taken_abreast_does_not_change_a_bit(group):
+    other, rng = pair_sums(within, group), np.random.default_rng(6)
+    for box in (Box(20.0, 9.0, True), Box(20.0, 9.0, False), Box(3.2, 3.2, True)):
+        x, y = scatter(400, box, rng).T.copy()
+        a, b = rng.normal(size=(2, 400))
+        results = []
+        for sums in (sum_within, other):
+            p, q = np.empty((2, 400))
+            sums(1.0, x, y, a, b, np.arange(400), box, cells_for(400, 1.0, box), p, q)
+            results.append(p.tobytes() + q.tobytes())
+        assert results[0] == results[1]
 
 
 positions_and_lengths = st.tuples(st.floats(-1e4, 1e4), st.floats(1e-3, 1e4))

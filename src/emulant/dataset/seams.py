@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeAlias, runtime_checkable
 
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emulant.dataset.tables import DataConfig, Table
+from emulant.errors import UsageError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -211,16 +213,36 @@ class Learner:
 
     `target` is the class or its "module:Class"; `weights` the folder below models/ that its files go to, "" for
     models/ itself, by default its name. `follows` names a surrogate: if the study has it, this one takes its table and,
-    by its method `follow`, what it needs of the fitted surrogate in place of a fit.
+    by its method `follow`, what it needs of the fitted surrogate in place of a fit. `extra`: what of emulant's extras
+    must be installed.
     """
 
     config: type[Table]
     target: str | type
     weights: str | None = None
     follows: str | None = None
+    extra: str | None = None
 
     def resolve(self) -> Any:
+        """The class, imported now.
+
+        Raises:
+            UsageError: It needs an extra that is not installed.
+        """
+        self.require()
         return resolve(self.target)
+
+    def require(self) -> None:
+        """See to it that what it needs is installed, without importing it.
+
+        Raises:
+            UsageError: It is not.
+        """
+        if self.extra and find_spec(self.extra) is None:
+            raise UsageError(
+                f"{self.target}: needs the extra `{self.extra}`.",
+                f"Install it with `pip install 'emulant[{self.extra}]'`.",
+            )
 
 
 # -- scores -----------------------------------------------------------------------------------------------------

@@ -39,11 +39,11 @@ class Pendulum(BaseSystem):
     kernels = ("emulant.systems.pendulum.integrate", "emulant.systems.pendulum.files")
     tolerance = 0.0
     surrogates: Mapping[str, Learner] = {
-        "lstm": Learner(RecurrentTable, RECURRENT),
-        "gru": Learner(GRUTable, RECURRENT),
-        "rnn": Learner(RNNTable, RECURRENT),
-        "residual_mlp": Learner(ResidualMLPTable, "emulant.surrogates.residual_mlp:ResidualMLP"),
-        "lagrangian": Learner(LagrangianTable, "emulant.surrogates.lagrangian:Lagrangian"),
+        "lstm": Learner(RecurrentTable, RECURRENT, extra="torch"),
+        "gru": Learner(GRUTable, RECURRENT, extra="torch"),
+        "rnn": Learner(RNNTable, RECURRENT, extra="torch"),
+        "residual_mlp": Learner(ResidualMLPTable, "emulant.surrogates.residual_mlp:ResidualMLP", extra="torch"),
+        "lagrangian": Learner(LagrangianTable, "emulant.surrogates.lagrangian:Lagrangian", extra="torch"),
     }
     baselines: Mapping[str, Learner] = {
         "persistence": PERSISTENCE,

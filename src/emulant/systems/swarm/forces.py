@@ -10,7 +10,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from emulant.systems.swarm.config import Box, MorseTable
-from emulant.systems.swarm.neighbours import Cells, cells_for, inner, pair_sums, require_inside
+from emulant.systems.swarm.neighbours import Cells, cells_for, pair_sums, require_inside
 
 CLOSEST = 1e-6
 """Distances below it count as it, so that no force is infinite."""
@@ -31,7 +31,7 @@ def law(table: MorseTable) -> Morse:
     return Morse(table.Cr / table.lr, table.lr, table.Ca / table.la, table.la, table.cutoff**2)
 
 
-@inner  # type: ignore[untyped-decorator]
+@njit  # type: ignore[untyped-decorator]
 def pair_force(dx: float, dy: float, a: float, b: float, law: Morse) -> tuple[float, float]:
     """The force on a particle at (dx, dy) from another: f(r) along (dx, dy)/r, zero on itself and past the cut-off."""
     squared = dx * dx + dy * dy

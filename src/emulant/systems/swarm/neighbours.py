@@ -20,13 +20,11 @@ from emulant.systems.swarm.config import Box
 Vector = NDArray[np.float64]
 Index = NDArray[np.intp]
 
-GROUP = 8
-"""Particles of a row of cells that are taken abreast, at the least, one neighbour at a time."""
 FEW = 128
 """Particles up to which the direct sum is the faster one."""
 
 inner = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
-"""For what compiled code alone calls: without the doors from Python and C the first run starts a fifth sooner."""
+"""For what compiled code alone calls: without a door from Python, which would crash, the first run starts sooner."""
 
 
 def require_inside(positions: Vector, box: Box) -> None:
@@ -106,24 +104,10 @@ def cells_for(particles: int, reach: float, box: Box) -> Cells:
     columns, rows = max(1, int(box.Lx / size)), max(1, int(box.Ly / size))
     if particles <= FEW or (box.periodic and min(columns, rows) < 3):
         columns = rows = 1
+    cell, order = np.zeros((2, particles), np.intp)
+    first, runs = np.zeros(columns * rows + 2, np.intp), np.zeros((9, 2), np.intp)
     x, y, a, b, p, q, moved_x, moved_y = np.zeros((8, particles))
-    return Cells(
-        columns=columns,
-        rows=rows,
-        cell=np.zeros(particles, np.intp),
-        first=np.zeros(columns * rows + 2, np.intp),
-        order=np.zeros(particles, np.intp),
-        x=x,
-        y=y,
-        a=a,
-        b=b,
-        p=p,
-        q=q,
-        moved_x=moved_x,
-        moved_y=moved_y,
-        runs=np.zeros((9, 2), np.intp),
-        shifts=np.zeros((9, 2)),
-    )
+    return Cells(columns, rows, cell, first, order, x, y, a, b, p, q, moved_x, moved_y, runs, np.zeros((9, 2)))
 
 
 @inner  # type: ignore[untyped-decorator]
@@ -204,6 +188,8 @@ def pair_sums(pair: Callable[..., tuple[float, float]], group: int) -> Callable[
     Args:
         pair: Compiled pair(dx, dy, a, b, law) to two numbers, where (dx, dy) is the vector from the other particle
             to this one and a, b are the other's values. Zero beyond the reach that the cells are made for.
+        group: How many particles of a row of cells are taken abreast, at the least; for the speed alone. A pair that
+            vectorises likes 8; one that does not likes fewer, for a wide group meets many that are beyond its reach.
 
     Returns:
         sums(law, x, y, a, b, number, box, cells, p, q), which writes to p and q the two sums of pair over all
@@ -239,9 +225,9 @@ def pair_sums(pair: Callable[..., tuple[float, float]], group: int) -> Callable[
             begin, end = first[start], first[start + cells.columns]
             at = begin
             while at < end:
-                at = max(begin, min(at, end - group))  # the last group reaches back rather than be a short one
+                at = max(begin, min(at, end - group))  # the last group reaches back: no short one, and equal sums again
                 left = cell[order[at]]
-                after = min(end, max(at + group, first[left + 1]))
+                after = min(end, max(at + group, first[left + 1]))  # the rest of a full cell at once
                 right = cell[order[after - 1]]
                 runs = _runs(left - start, right - start, row, box, cells)
                 abreast(law, at, after, runs, cells)
@@ -289,7 +275,7 @@ def pair_sums(pair: Callable[..., tuple[float, float]], group: int) -> Callable[
     return compiled
 
 
-@inner  # type: ignore[untyped-decorator]
+@njit  # type: ignore[untyped-decorator]
 def within(dx: float, dy: float, a: float, b: float, radius: float) -> tuple[float, float]:
     """The other's values, up to the radius, inclusive. Compiles to a select without a branch."""
     weight = 1.0 if dx * dx + dy * dy <= radius * radius else 0.0
