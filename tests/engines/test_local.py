@@ -84,7 +84,7 @@ def test_workers_that_cannot_start_are_an_error_of_the_engine(tmp_path):
     Unknown.__module__ = "toy"
     generate = GenerateShards(Unknown(), toy.ToyConfig(), tmp_path, "key")
     try:
-        with pytest.raises(EngineError, match="could not start"):
+        with pytest.raises(EngineError, match="workers cannot start"):
             list(Local(1).run(SHARDS, generate))
     finally:
         del toy.system_of_nobody
@@ -98,3 +98,20 @@ def test_an_executor_that_breaks_is_told_and_the_store_keeps_what_is_done(tmp_pa
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor, pytest.raises(EngineError, match="broke"):
         list(OnExecutor(executor).run(SHARDS, generate))
     assert [Store(tmp_path / "training").is_done(shard, "key") for shard in SHARDS] == [True, True, True, False]
+
+
+def test_a_worker_that_is_killed_before_it_has_begun_costs_nothing(tmp_path, undisturbed, monkeypatch):
+    from emulant.engines import local
+
+    begin, killed = local._Worker.__init__, []
+
+    def begin_and_die(self, context, work):
+        begin(self, context, work)
+        if len(killed) < 2:
+            killed.append(self.process.pid)
+            self.process.kill()
+
+    monkeypatch.setattr(local._Worker, "__init__", begin_and_die)
+    list(Local(2).run(SHARDS, work(tmp_path)))
+    assert len(killed) == 2
+    assert digest(tmp_path) == undisturbed

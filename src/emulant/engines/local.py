@@ -122,13 +122,13 @@ class Local:
         """
         todo = deque(_Task(shard) for shard in shards)
         context = _context(work)
-        workers: list[_Worker] = []
+        workers, stillborn = list[_Worker](), list[str]()
         try:
             while todo or any(worker.task for worker in workers):
                 while len(workers) < min(self.workers, len(todo) + sum(worker.task is not None for worker in workers)):
                     workers.append(_Worker(context, work))
                 for worker in _answering(workers):
-                    yield from _hear(worker, workers, todo, work.timeout)
+                    yield from _hear(worker, workers, todo, stillborn, work.timeout)
                 for worker in workers:
                     if worker.is_ready and worker.task is None and todo:
                         worker.give(todo.popleft(), work.timeout)
@@ -146,7 +146,9 @@ def _answering(workers: Sequence[_Worker]) -> list[_Worker]:
     return said or [worker for worker in workers if worker.deadline <= time.monotonic()]
 
 
-def _hear(worker: _Worker, workers: list[_Worker], todo: deque[_Task], timeout: float | None) -> Iterator[ShardOutcome]:
+def _hear(
+    worker: _Worker, workers: list[_Worker], todo: deque[_Task], stillborn: list[str], timeout: float | None
+) -> Iterator[ShardOutcome]:
     task, reply = worker.take(timeout)
     if reply == _READY:
         worker.is_ready = True
@@ -155,7 +157,9 @@ def _hear(worker: _Worker, workers: list[_Worker], todo: deque[_Task], timeout: 
         workers.remove(worker)
         worker.end()
         if not worker.is_ready:
-            raise EngineError(f"a worker could not start: it {reply.reason}.", "Its own message stands above.")
+            stillborn.append(reply.reason)
+        if len(stillborn) > RETRIES:
+            raise EngineError(f"workers cannot start: the last one {stillborn[-1]}.", "Their messages stand above.")
     if task is not None:
         yield from _settle(task, reply, todo)
 
