@@ -8,25 +8,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib import import_module
 from multiprocessing import current_process
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
+from emulant import scoring
 from emulant.claim import adopt, claim
 from emulant.dataset.atomic import write_json
 from emulant.dataset.environment import environment
-from emulant.dataset.hashing import hash_value
-from emulant.dataset.memory import Remembered
-from emulant.dataset.seams import Dataset, Engine, Shard
+from emulant.dataset.seams import Engine, Shard
 from emulant.dataset.store import Store, StoredFile
 from emulant.dataset.work import GenerateShards
 from emulant.engines.local import Local
-from emulant.errors import EngineError, SimulationError, SurrogateError, UsageError
-from emulant.evaluation import cases as case_tables
-from emulant.evaluation import forecasts, scores
+from emulant.errors import EngineError, SimulationError, UsageError
+from emulant.evaluation import scores
 from emulant.folder import RunFolder
 from emulant.journal import logged
 from emulant.reporting.table import require_film_format
@@ -300,137 +298,18 @@ def evaluate(run: Run, *, listen: Listener = _silent) -> dict[str, Any]:
         DataError: Test data are missing or damaged.
         SurrogateError: A surrogate of the study is not trained, or puts out what is no forecast.
     """
-    for split in _splits_to_test(run):
+    for split in scoring.splits_to_test(run):
         run.verify(split)
     train(run, [entrant.name for entrant in run.entrants() if entrant.kind != "surrogate"])
-    tests, notes = _tests(run)
-    entrants, found = _scored(run, notes), list[scores.CaseScores]()
-    scoring = run.study.system.scoring(run)
+    tests, notes = scoring.tests_of(run)
+    entrants, found = scoring.scored(run, notes), list[scores.CaseScores]()
+    known = run.study.system.scoring(run)
     for index, entrant in enumerate(entrants):
         listen("evaluate", index, len(entrants))
         with logged(run.folder, f"evaluate {entrant.name}"):
-            found += _predict_and_score(run, entrant, tests, scoring)
+            found += scoring.predict_and_score(run, entrant, tests, known)
     listen("evaluate", len(entrants), len(entrants))
-    return _tabulate(run, found, {dataset.split: cases for dataset, cases, _ in tests}, notes)
-
-
-def _splits_to_test(run: Run) -> Sequence[str]:
-    """The test splits that the study asks for; of a tree made elsewhere those that it has.
-
-    Raises:
-        UsageError: There is none.
-    """
-    asked = [name for name in run.study.system.splits(run.study.config) if name.startswith("test")]
-    splits = asked if run.is_ours else run.test_splits
-    if not splits:
-        raise UsageError(f"{run.folder.root}: there is no test split to evaluate on.", "Raise splits.test.")
-    return splits
-
-
-def _scored(run: Run, notes: list[str]) -> list[Entrant]:
-    """Who is scored: everybody; in a tree made elsewhere those surrogates that came with it.
-
-    Raises:
-        SurrogateError: A surrogate of our own run is not the one that the study and the data ask for.
-    """
-    entrants = list(run.entrants())
-    if run.is_ours:
-        for entrant in entrants:
-            if not run.is_fitted(entrant):
-                raise SurrogateError(
-                    f"{run.folder.root}: `{entrant.name}` is not trained, or its data or settings have changed since.",
-                    f"`emulant train {run.folder.root}` does it.",
-                )
-        return entrants
-    missing = [entrant.name for entrant in entrants if not run.is_usable(entrant)]
-    if not missing:
-        return entrants
-    notes.append(f"not trained, so not scored: {', '.join(missing)}; `emulant train` fits them")
-    return [entrant for entrant in entrants if entrant.name not in missing]
-
-
-Tests = Sequence[tuple[Dataset, Any, Sequence[forecasts.Start]]]
-"""The test splits, each with what is known of its cases and the starts of its forecasts."""
-
-
-def _tests(run: Run) -> tuple[Tests, list[str]]:
-    tests, notes = [], []
-    for split in run.test_splits:
-        dataset = Remembered(run.dataset(split))
-        times = forecasts.frame_times(dataset)
-        warm = run.study.evaluation.warm_starts if split == run.test_splits[0] else ()
-        starts, said = forecasts.starts(times, run.study.context_frames, warm)
-        known = run.study.system.describe(dataset, run.study.evaluation, run.folder.metrics.parent)
-        tests.append((dataset, known, starts))
-        notes += [f"{split}: {note}" for note in said]
-    return tests, notes
-
-
-def _predict_and_score(run: Run, entrant: Entrant, tests: Tests, scoring: Mapping[str, Any]) -> list[scores.CaseScores]:
-    """The scores of one model on all test splits, from its kept predictions; these are made if they are not there."""
-    table, metrics = run.study.evaluation, run.study.system.metrics
-    kept = run.study.system.predictions(run.folder.predictions(entrant.name))
-    key = _prediction_key(run, entrant)
-    if not kept.are_for(key):
-        model, written = run.model(entrant.name), list[Path]()
-        for dataset, _, starts in tests:
-            times = forecasts.frame_times(dataset)
-            for start in starts:
-                made = forecasts.forecast(model, dataset, start, name=entrant.name, batch_cases=table.batch_cases)
-                written += kept.write(dataset.split, start, made, times)
-        kept.sign(key, written)
-    found = []
-    for dataset, cases, starts in tests:
-        numbers = cases["case"].to_list()
-        for start in starts:
-            pieces = kept.read(dataset.split, start, dataset.targets, numbers, table.batch_cases)
-            found.append(
-                scores.score(
-                    pieces,
-                    dataset,
-                    start,
-                    metrics,
-                    model=entrant.name,
-                    kind=entrant.kind,
-                    scoring=scoring,
-                    cases=cases,
-                )
-            )
-    return found
-
-
-def _prediction_key(run: Run, entrant: Entrant) -> str:
-    """Hash of all that decides the predictions: the weights, the test data, and from where forecasts start."""
-    card = run.card(entrant.name)
-    weights = [file.sha256 for file in card.files] if card else _hashes(run.weights(entrant))
-    tests = {split: run.dataset_sha256(split) for split in run.test_splits}
-    return hash_value([weights, tests, run.study.context_frames, list(run.study.evaluation.warm_starts)])
-
-
-def _hashes(folder: Path) -> list[str]:
-    return [StoredFile.of(path, folder).sha256 for path in sorted(folder.glob("*.npz"))]
-
-
-def _tabulate(
-    run: Run, found: Sequence[scores.CaseScores], cases: Mapping[str, Any], notes: Sequence[str]
-) -> dict[str, Any]:
-    system, table = run.study.system, run.study.evaluation
-    result = scores.tabulate(found, cases, system.headline, system.metrics, table, seed=run.study.config.seed)
-    scores.write(result.frame, run.folder.metrics)
-    case_tables.write(case_tables.tabulate(found, cases), run.folder.case_scores)
-    written = (run.folder.metrics, run.folder.case_scores)
-    card = {
-        "files": [StoredFile.of(path, run.folder.root).model_dump() for path in written],
-        "context_frames": run.study.context_frames,
-        "best_baselines": result.best.to_dicts(),
-        "notes": [*notes, *result.notes],
-        "metrics": {
-            name: {key: value for key, value in asdict(metric).items() if key != "score"}
-            for name, metric in system.metrics.items()
-        },
-    }
-    write_json(run.folder.evaluation_card, sealed(card))
-    return card
+    return scoring.tabulate(run, found, {dataset.split: cases for dataset, cases, _ in tests}, notes)
 
 
 # -- report -------------------------------------------------------------------------------------------------------
