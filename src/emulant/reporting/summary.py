@@ -91,7 +91,9 @@ def summarise(
         "groups": [
             group_table(board, name, known[name], top) for board in contests if board.families for name in shown
         ],
-        "lead_times": [lead_table(board, name, known[name], top) for board in contests for name in shown],
+        "lead_times": [
+            lead_table(board, name, known[name], top) for board in contests if board.horizons for name in shown
+        ],
         "pictures": [asdict(picture) for picture in pictures],
         "films": [asdict(film) for film in films],
     }
@@ -100,7 +102,7 @@ def summarise(
 
 def leaderboard(board: Board, meanings: Mapping[str, Meaning], headline: Headline) -> dict[str, Any]:
     """Models (rows, best first, oracles last) by metrics (columns, the headline and the skill first)."""
-    present = {key[1] for key in board.scores}
+    present = {key[1] for key in board.scores if key[3] == "all"}
     first = [headline.metric, "skill"]
     columns = [name for name in dict.fromkeys([*first, *meanings]) if name in present and name in meanings]
     best = board.best_baseline(headline.metric, headline.meaning)
