@@ -15,7 +15,7 @@ from emulant.dataset.store import Manifest, StoredFile
 from emulant.errors import DataError
 from emulant.journal import timings
 from emulant.reporting.figures import Picture, standard
-from emulant.reporting.films import Film
+from emulant.reporting.frames import Film
 from emulant.reporting.page import render
 from emulant.reporting.summary import Facts, as_json, summarise
 from emulant.runs import Run, read_json, unsealed

@@ -13,7 +13,7 @@ from emulant.dataset.seams import Metric
 from emulant.errors import DataError
 from emulant.reporting.boards import Board, Meaning, Score, boards, described
 from emulant.reporting.figures import Picture
-from emulant.reporting.films import Film
+from emulant.reporting.frames import Film
 from emulant.reporting.numbers import interval, number
 from emulant.reporting.verdict import Headline, beaten_by, title, tone, verdicts
 
