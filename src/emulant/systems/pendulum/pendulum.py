@@ -22,6 +22,7 @@ from emulant.surrogates.sequence_tables import (
 from emulant.systems.base import PERSISTENCE, BaseSystem
 from emulant.systems.pendulum.config import PARAMETERS, PendulumConfig, PendulumEvaluation
 from emulant.systems.pendulum.metrics import METRICS
+from emulant.systems.pendulum.options import PredictOptions, RenderOptions
 
 RECURRENT = "emulant.surrogates.recurrent:Recurrent"
 
@@ -33,6 +34,8 @@ class Pendulum(BaseSystem):
     summary = "Double pendulums and the forecast of their motion, scored in Lyapunov times."
     Config = PendulumConfig
     Evaluation = PendulumEvaluation
+    PredictOptions = PredictOptions
+    RenderOptions = RenderOptions
     targets = ("state",)
     headline = "vpt_nrse_0.4"
     studies = Path(__file__).parent / "studies"
@@ -50,11 +53,22 @@ class Pendulum(BaseSystem):
         "linear": Learner(LinearTable, "emulant.surrogates.baselines.linear:Linear"),
         "ngrc": Learner(NGRCTable, "emulant.surrogates.baselines.ngrc:NGRC"),
     }
+    films = "emulant.systems.pendulum.films:of_report"
+    render = "emulant.systems.pendulum.films:render"
     exports: Mapping[str, Any] = {"parquet": "emulant.systems.pendulum.exports:parquet"}
     figures: Mapping[str, Any] = {
-        "energy": "emulant.systems.pendulum.figures:energy_drift",
-        "exponents": "emulant.systems.pendulum.figures:exponents",
-        "training_curves": "emulant.systems.pendulum.figures:training_curves",
+        name: f"emulant.systems.pendulum.{target}"
+        for name, target in {
+            "growth_chaotic": "growth:chaotic_growth",
+            "growth_regular": "growth:regular_growth",
+            "trajectories": "portraits:trajectories",
+            "phase": "portraits:phase",
+            "energy": "figures:energy_drift",
+            "spectra": "growth:spectra",
+            "exponent_map": "landscape:draw_map",
+            "exponents": "figures:exponents",
+            "training_curves": "figures:training_curves",
+        }.items()
     }
     limits: Sequence[str] = (
         "A forecast in Lyapunov times is measured by each trajectory's own exponent, over "
@@ -128,6 +142,11 @@ class Pendulum(BaseSystem):
         from emulant.systems.pendulum.predictions import ParquetPredictions
 
         return ParquetPredictions(folder)
+
+    def predict(self, surrogate: Any, source: Path, target: Path, options: Any, config: PendulumConfig) -> None:
+        from emulant.systems.pendulum.predict import forecast_file
+
+        forecast_file(surrogate, source, target, options, config)
 
 
 def _record(parameters: Any, config: PendulumConfig) -> dict[str, Any]:
