@@ -34,7 +34,7 @@ from emulant.systems.pendulum import index as indexing
 from emulant.systems.pendulum.blocks import TIME_TOLERANCE, Block, blocks
 from emulant.systems.pendulum.config import PARAMETERS, STATE
 from emulant.systems.pendulum.files import ACCELERATION, FIELDS, Made, read_metadata
-from emulant.systems.pendulum.windows import Windows
+from emulant.systems.pendulum.windows import FieldStream, Windows
 
 STANDARD_GRAVITY = 9.81
 """m/s², of files that do not say it."""
@@ -234,6 +234,18 @@ class PendulumDataset:
             DataError: A simulation is shorter than a window.
         """
         return Windows(tuple(self.blocks()), tuple(columns), length, batch, stride, seed, dtype)
+
+    def stream(
+        self, field: str, length: int, size: int, *, parameters: Sequence[str] = (), seed: int = 0
+    ) -> FieldStream:
+        """Random windows (size, length, D) of a field and the parameters (size, P) of their cases, in float64.
+
+        Raises:
+            DataError: There is no such field, or a simulation is shorter than a window.
+        """
+        columns = self._columns_of(field)
+        windows = self.windows(length, size, seed=seed, columns=(*columns, *parameters), dtype=np.float64)
+        return FieldStream(windows, len(columns))
 
     def blocks(self, index: pl.DataFrame | None = None) -> list[Block]:
         """The pieces of the files that are read at once."""
