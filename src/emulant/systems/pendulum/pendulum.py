@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from emulant.dataset.seams import CaseResult, Dataset, Field, Finding, Learner, Metric, Product, Shard
+from emulant.dataset.seams import CaseResult, Dataset, Field, Finding, Learner, Metric, Product, Shard, Status
 from emulant.surrogates.sequence_tables import (
     GRUTable,
     LagrangianTable,
@@ -98,7 +98,8 @@ class Pendulum(BaseSystem):
         results = []
         for row, case in enumerate(shard.cases):
             if reason := solution.reasons[row]:
-                results.append(CaseResult(case, status="failed", reason=reason))
+                status: Status = "failed" if solution.diverged[row] else "rejected"
+                results.append(CaseResult(case, status=status, reason=reason))
                 continue
             arrays = {"state": solution.states[row].astype(dtype)}
             if config.system.accelerations:
