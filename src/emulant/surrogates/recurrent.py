@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -90,12 +91,14 @@ class Recurrent:
         """
         view, _ = self._fitted()
         with threads(1):
-            codes = self.flow(context).run(horizon)
-        return {view.target: view.frames(codes, context.fields[view.target][:, -1])}
+            flow = self.flow(context)
+            return {view.target: flow.decode(flow.run(horizon))}
 
     def flow(self, context: Context) -> Flow:
         """The rollout as a map of codes and memory, from the end of the context; it observes scaled codes."""
-        return self._flow(self._fitted()[0].see_context(context, self.lag))
+        view, last = self._fitted()[0], context.fields[self._fitted()[0].target][:, -1]
+        flow = self._flow(view.see_context(context, self.lag))
+        return replace(flow, decode=lambda codes: view.frames(codes, last))
 
     def save(self, folder: Path) -> list[Path]:
         """`best.safetensors`; it holds all that `load` needs."""
