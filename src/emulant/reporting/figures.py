@@ -339,6 +339,8 @@ def _window(board: Board, meaning: Meaning, curves: Mapping[str, Curve]) -> tupl
     span = float(np.ptp(references)) or 1.0
     low = max(float(values.min()), float(references.min()) - 0.5 * span)
     high = min(float(values.max()), float(references.max()) + 0.5 * span)
+    if meaning.better == "higher" and not perfect:  # no end to how good a model can be: the best is never cut off
+        high = float(_finite(part for curve in curves.values() for part in curve).max())
     return low - 0.04 * span, high + 0.04 * span
 
 

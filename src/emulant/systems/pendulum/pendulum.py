@@ -38,6 +38,7 @@ class Pendulum(BaseSystem):
     RenderOptions = RenderOptions
     targets = ("state",)
     headline = "vpt_nrse_0.4"
+    board = ("vpt_nrse_0.4", "vpt_nrse_0.4_lyapunov", "cme", "energy_drift", "lyapunov_error")
     studies = Path(__file__).parent / "studies"
     kernels = ("emulant.systems.pendulum.integrate", "emulant.systems.pendulum.files")
     tolerance = 0.0
@@ -54,6 +55,10 @@ class Pendulum(BaseSystem):
         "ngrc": Learner(NGRCTable, "emulant.surrogates.baselines.ngrc:NGRC"),
     }
     films = "emulant.systems.pendulum.films:of_report"
+    films_note = (
+        "Films run in real time. Behind the arms of a forecast hang those of the truth, in grey; the trail is the path "
+        "of the second bob."
+    )
     render = "emulant.systems.pendulum.films:render"
     exports: Mapping[str, Any] = {"parquet": "emulant.systems.pendulum.exports:parquet"}
     figures: Mapping[str, Any] = {

@@ -52,6 +52,10 @@ class Swarm(BaseSystem):
         "singular_values": "emulant.systems.swarm.figures:pod_spectrum",
     }
     films = "emulant.systems.swarm.films:of_report"
+    films_note = (
+        "All fields share the colour scale of the truth; a forecast that leaves it saturates. The error is forecast "
+        "minus truth, on a scale about zero."
+    )
     render = "emulant.systems.swarm.films:render"
     exports: Mapping[str, Any] = {name: f"emulant.systems.swarm.exports:{name}" for name in ("flat", "stacked", "csv")}
     limits: Sequence[str] = (
