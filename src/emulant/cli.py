@@ -381,7 +381,13 @@ def predict(
 
 @app.command
 def export(
-    run: Path, *, format: str, output: Output, study: str | None = None, everywhere: Everywhere = Everywhere()
+    run: Path,
+    *,
+    format: str,
+    output: Output,
+    overwrite: Flag = False,
+    study: str | None = None,
+    everywhere: Everywhere = Everywhere(),
 ) -> int:
     """Write a run or its data in another format.
 
@@ -389,12 +395,13 @@ def export(
         run: The run folder, or one split of it.
         format: One of the formats of the system; `emulant systems` lists them.
         output: The folder or file to write.
+        overwrite: Write over a file that is there.
         study: The study of a tree that was made elsewhere.
     """
     from emulant.use import export
 
-    written = export(run, format, output, study)
-    lines = [f"{output}: {len(written)} files written"]
+    written = export(run, format, output, study, overwrite=overwrite)
+    lines = [f"{output}: {len(written)} file{'' if len(written) == 1 else 's'} written"]
     value = {"output": str(output), "files": [str(path) for path in written]}
     show(value, lines, as_json=everywhere.json, quiet=everywhere.quiet)
     return GOOD

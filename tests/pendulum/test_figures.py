@@ -15,6 +15,7 @@ from PIL import Image
 
 from emulant.runs import Run
 from emulant.systems.pendulum.chosen import best_median_worst
+from emulant.systems.pendulum.files import COLUMNS
 from emulant.systems.pendulum.films import FINE, bobs, refined
 from emulant.systems.pendulum.growth import power_spectrum, quartiles
 from emulant.systems.pendulum.kept import Kept, kept_forecasts
@@ -176,3 +177,35 @@ def test_render_refuses(emulant: Any, small_run: Path, words: tuple[Any, ...], t
 def test_a_forecast_without_numbers_leaves_its_panel_empty() -> None:
     states = np.full((2, 4), np.inf)
     assert not np.isfinite(bobs(refined(states, 0.1), (1.0, 1.0))).any()
+
+
+# -- at the command line ------------------------------------------------------------------------------------------
+
+
+def test_the_terminal_shows_the_chosen_metrics_and_json_all(emulant: Any, small_run: Path) -> None:
+    code, out, _ = emulant("evaluate", small_run)
+    assert code == 0
+    head = next(line for line in out.splitlines() if line.startswith("model"))
+    assert "vpt_nrse_0.4_lyapunov" in head
+    assert "rmse_theta1" not in head
+    scores = json.loads(emulant("evaluate", small_run, "--json")[1])
+    assert all("rmse_theta1" in row for row in scores)
+
+
+def test_one_split_is_exported_as_one_file(emulant: Any, small_run: Path, tmp_path: Path) -> None:
+    target = tmp_path / "one.parquet"
+    words = ["export", small_run / "training", "--format", "parquet", "-o", target]
+    assert emulant(*words)[:2] == (0, f"{target}: 1 file written\n")
+    table, content = pl.read_parquet(target), target.read_bytes()
+    assert table.columns == list(COLUMNS)
+    assert len(table) == 24 * 81
+    assert table.filter(sim_id="training_000005")["theta1"].to_list() == pytest.approx(
+        Run.open(small_run).dataset("training").read(["state"], [5])["state"][0, :, 0].tolist(), rel=1e-15
+    )
+    target.write_bytes(b"somebody's work")
+    code, _, told = emulant(*words)
+    assert (code, target.read_bytes()) == (2, b"somebody's work")
+    assert "--overwrite" in told
+    assert emulant(*words, "--overwrite")[0] == 0
+    assert target.read_bytes() == content
+    assert emulant("export", small_run, "--format", "parquet", "-o", tmp_path / "all.parquet")[0] == 2
