@@ -22,7 +22,7 @@ from emulant.systems.pendulum.blocks import TIME_TOLERANCE, Block, side_by_side
 from emulant.systems.pendulum.config import PARAMETERS, STATE
 from emulant.systems.pendulum.equations import energy, energy_scale
 from emulant.systems.pendulum.files import ACCELERATION, CONSTANTS, Provenance, schema_of, stored_columns
-from emulant.systems.pendulum.readers import STANDARD_GRAVITY, PendulumDataset
+from emulant.systems.pendulum.readers import STANDARD_GRAVITY, PendulumDataset, parquet_files
 
 START = (*PARAMETERS, *STATE)
 """Columns of the index that make a simulation what it is."""
@@ -83,7 +83,7 @@ def _untolerated(dataset: PendulumDataset, integrator: str) -> Iterator[Finding]
 
 def files(path: Path, g: float = STANDARD_GRAVITY) -> Iterator[Finding]:
     """`file`: the Parquet files of a path that cannot be read, or are not of pendulums."""
-    for file in sorted(path.glob("*.parquet")) if path.is_dir() else [path]:
+    for file in parquet_files(path):
         try:
             indexing.build(file.parent, [file], "", g)
         except DataError as error:

@@ -1,4 +1,4 @@
-"""The flags that `emulant predict` and `emulant render` have for pendulums."""
+"""The flags that `emulant predict`, `emulant render` and `emulant validate` have for pendulums."""
 
 from __future__ import annotations
 
@@ -37,3 +37,12 @@ class RenderOptions(Table):
     """Films run in real time: at fewer frames per second they show fewer of the samples."""
     trail: Annotated[float, Field(ge=0)] = 1.0
     """s of the second bob's path that are still seen, fading."""
+
+
+class ValidateOptions(Table):
+    """The flags of `emulant validate PATH` for Parquet files that belong to no run."""
+
+    g: Annotated[float, Field(gt=0)] = 9.81
+    """m/s², of files that do not say it."""
+    tolerance: Annotated[float, Field(gt=0)] | None = None
+    """Relative error that a stored step may have, in files that do not say how they were made; by default 1e-5."""

@@ -22,7 +22,7 @@ from emulant.surrogates.sequence_tables import (
 from emulant.systems.base import PERSISTENCE, BaseSystem
 from emulant.systems.pendulum.config import PARAMETERS, PendulumConfig, PendulumEvaluation
 from emulant.systems.pendulum.metrics import METRICS
-from emulant.systems.pendulum.options import PredictOptions, RenderOptions
+from emulant.systems.pendulum.options import PredictOptions, RenderOptions, ValidateOptions
 
 RECURRENT = "emulant.surrogates.recurrent:Recurrent"
 
@@ -36,10 +36,12 @@ class Pendulum(BaseSystem):
     Evaluation = PendulumEvaluation
     PredictOptions = PredictOptions
     RenderOptions = RenderOptions
+    ValidateOptions = ValidateOptions
     targets = ("state",)
     headline = "vpt_nrse_0.4"
     board = ("vpt_nrse_0.4", "vpt_nrse_0.4_lyapunov", "cme", "energy_drift", "lyapunov_error")
     studies = Path(__file__).parent / "studies"
+    data_files = ("*.parquet",)
     kernels = ("emulant.systems.pendulum.integrate", "emulant.systems.pendulum.files")
     tolerance = 0.0
     surrogates: Mapping[str, Learner] = {
@@ -119,14 +121,38 @@ class Pendulum(BaseSystem):
         return write_shard(shard, product, folder)
 
     def open(self, folder: Path, config: Any | None = None) -> Dataset:
-        from emulant.systems.pendulum.readers import open_dataset
+        from emulant.systems.pendulum.readers import STANDARD_GRAVITY, open_dataset
 
-        return open_dataset(folder)
+        return open_dataset(folder, STANDARD_GRAVITY if config is None else config.system.g.constant)
 
     def check(self, dataset: Any) -> Iterable[Finding]:
         from emulant.systems.pendulum.checks import check
 
         return check(dataset)
+
+    def check_deeply(self, dataset: Any, cases: int) -> Iterable[Finding]:
+        """Time reversal, trust horizons and Lyapunov spectra of the first so many cases."""
+        from emulant.systems.pendulum.checks import deep
+
+        return deep(dataset, cases)
+
+    def check_leaks(self, datasets: Mapping[str, Any]) -> Iterable[Finding]:
+        """Cases that two splits share: same sim_id, or same start, lengths, masses and g."""
+        from emulant.systems.pendulum.checks import leaks
+
+        return leaks(datasets)
+
+    def reads(self, path: Path) -> bool:
+        """Whether files that belong to no run are ours to check."""
+        from emulant.systems.pendulum.loose import reads
+
+        return reads(path)
+
+    def check_loose(self, path: Path, options: Any, deep: int) -> tuple[int, list[str], list[Finding]]:
+        """Check such files: how many cases there are, notes, findings."""
+        from emulant.systems.pendulum.loose import check
+
+        return check(path, options, deep)
 
     def frames(self, config: PendulumConfig) -> int:
         return config.system.steps + 1
