@@ -92,6 +92,12 @@ def energy_error(truth: Fields, forecast: Fields, info: Info) -> Array:
     return np.where(np.isnan(drift), np.inf, drift)
 
 
+def probed(truth: Fields, forecast: Fields, info: Info, *, quantity: str) -> Array:
+    """(C,) of the model itself (see `surrogate_lyapunov`); NaN where it has not been measured."""
+    found: Array = info["probe"].get(quantity, np.full(len(info["cases"]), np.nan))
+    return found
+
+
 def _step(info: Info) -> float:
     return float(info["times"][0])
 
@@ -108,6 +114,29 @@ def _valid(name: str, error: Any, above: float) -> dict[str, Metric]:
         f"{key}_lyapunov": Metric(lyapunov, "1", f"{text}, in Lyapunov times of that very case", "higher", np.inf),
     }
 
+
+PROBED: Mapping[str, Metric] = {
+    "lyapunov_surrogate": Metric(
+        partial(probed, quantity="lyapunov_surrogate"),
+        "1/s",
+        "mean largest Lyapunov exponent of the model's own rollouts",
+        "lower",
+    ),
+    "lyapunov_true": Metric(
+        partial(probed, quantity="lyapunov_true"),
+        "1/s",
+        "mean largest Lyapunov exponent of the truth, of the same cases over the same time",
+        "lower",
+    ),
+    "lyapunov_error": Metric(
+        partial(probed, quantity="lyapunov_error"),
+        "1",
+        "median |λ' - λ| / λ of the chaotic cases, λ' of the model's rollout",
+        "lower",
+        aggregate="median",
+    ),
+}
+"""Exponents of the surrogates; n says of how many cases."""
 
 METRICS: Mapping[str, Metric] = {
     **_valid("NRSE", nrse, 0.4),
