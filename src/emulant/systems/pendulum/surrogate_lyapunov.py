@@ -74,10 +74,12 @@ def grow(flow: Any, steps: int) -> tuple[Array, Array]:
     """
     import torch
 
+    from emulant.training.process import threads
+
     state, observed = flow.state[::2], []
     direction = torch.full_like(state, state.shape[1] ** -0.5)
     total = torch.zeros(len(state), dtype=state.dtype)
-    with torch.no_grad():
+    with threads(1), torch.no_grad():
         for _ in range(steps):
             pairs = flow.step(torch.stack([state, state + DISTANCE * direction], dim=1).flatten(0, 1))
             observed.append(flow.observe(pairs))
