@@ -14,10 +14,29 @@ Even = Annotated[int, Field(ge=4, multiple_of=2)]
 
 
 class PrescriptionTable(Table):
-    """`[surrogates.box3d]`, `[surrogates.profile]`: the directions, polar times azimuthal, of each cell's own grid."""
+    """`[surrogates.box3d]`."""
 
+    law: Literal["box3d", "profile"] = "box3d"
+    """How far the larger side of a crossing mixes: by one constant, or falling off as 1 / (1 + G²/a²)."""
+    polar: Even = 24
+    azimuthal: Even = 32
+    """Directions of each cell's own grid. A constant jumps at the crossing and so needs many."""
+
+
+class ProfileTable(PrescriptionTable):
+    """`[surrogates.profile]`."""
+
+    law: Literal["box3d", "profile"] = "profile"
     polar: Even = 16
     azimuthal: Even = 24
+
+
+class UntrainedTable(PrescriptionTable):
+    """`[surrogates.untrained]`: `mixing` before it has learned anything."""
+
+    law: Literal["box3d", "profile"] = "profile"
+    polar: Even = 8
+    azimuthal: Even = 12
 
 
 class MixingTable(TrainedTable):

@@ -57,7 +57,7 @@ def balanced(shape: Shapes, q: Any, flavors: int, xp: Any) -> Any:
 
 
 def changes(crossed: Crossings, exchanged: Any, flavors: int, xp: Any) -> Any:
-    """Change of the four-fluxes (C, 4, 2, NF), n_tot = 1, when the share Q (C, P, D) of every direction is exchanged."""
+    """Change of the four-fluxes (C, 4, 2, NF), n_tot = 1, when every direction exchanges its share Q (C, P, D)."""
     weighted = xp.where(crossed.present[..., None], crossed.weights * exchanged, 0.0)
     moved = weighted[:, :, None] * crossed.differences  # (C, P, 2, D)
     flux = xp.swapaxes(xp.matmul(moved, crossed.directions), 2, 3)

@@ -47,7 +47,10 @@ class Networks:
     def of(cls, arrays: Mapping[str, Any]) -> Networks:
         """From arrays by name: `mixing.0.weight`, `mixing.0.bias`, ..., `mean`, ..."""
         return cls(
-            *(arrays[name] for name in ("mean", "deviation", "lowest", "highest")),
+            arrays["mean"],
+            arrays["deviation"],
+            arrays["lowest"],
+            arrays["highest"],
             layers_of(arrays, "mixing"),
             layers_of(arrays, "growth"),
             arrays["uncertainty"],
@@ -133,5 +136,6 @@ def uncertainty(cells: Described, found: Outcome, scaled: Any, f4: Any, networks
 def rms_change(cells: Described, found: Outcome, f4: Any, xp: Any) -> Any:
     """(C,) of all components, in n_tot."""
     scale = xp.where(cells.total > 0.0, cells.total, 1.0)[:, None, None, None]
-    change = xp.where(found.stable[:, None, None, None], 0.0, (found.final - f4) / scale)
+    stable = found.stable[:, None, None, None]
+    change = (xp.where(stable, 0.0, found.final) - xp.where(stable, 0.0, f4)) / scale
     return xp.sqrt(xp.mean((change * change).reshape(f4.shape[0], -1), axis=1))

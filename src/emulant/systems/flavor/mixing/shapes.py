@@ -72,7 +72,7 @@ def shapes(crossed: Crossings, xp: Any) -> Shapes:
     mean_small, mean_large = lesser / (solid_small + TINY), greater / (solid_large + TINY)
     profile = profile_level(large, squares, lesser, xp)
     low, high = small / under[..., None], large / over[..., None]
-    axis, low_mean, high_mean = _axis(low, high, v, xp)
+    axis, high_mean = _axis(low, high, v, xp)
     along = xp.sum(v * axis[:, :, None], axis=-1)
     low_tensor, high_tensor = _tensor(low, v, xp), _tensor(high, v, xp)
     low_along, high_along = xp.sum(low * along, axis=-1), xp.sum(high * along, axis=-1)
@@ -112,12 +112,12 @@ def profile_level(large: Any, squares: Any, lesser: Any, xp: Any) -> Any:
     return b
 
 
-def _axis(low: Any, high: Any, v: Any, xp: Any) -> tuple[Any, Any, Any]:
-    """The axis from the large side to the small one, (C, P, 3), and the mean directions of both."""
-    low_mean, high_mean = _mean(low, v, xp), _mean(high, v, xp)
-    difference = low_mean - high_mean
+def _axis(low: Any, high: Any, v: Any, xp: Any) -> tuple[Any, Any]:
+    """The axis from the large side to the small one, (C, P, 3), and the large side's mean direction."""
+    high_mean = _mean(high, v, xp)
+    difference = _mean(low, v, xp) - high_mean
     size = xp.sqrt(xp.sum(difference * difference, axis=-1, keepdims=True))
-    return difference / xp.where(size > 1e-9, size, 1e9), low_mean, high_mean
+    return difference / xp.where(size > 1e-9, size, 1e9), high_mean
 
 
 def _mean(share: Any, v: Any, xp: Any) -> Any:
