@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from emulant.dataset.seams import Array
-from emulant.systems.flavor.mixing.exchange import CORRECTIONS
-from emulant.systems.flavor.mixing.networks import Networks
+from emulant.systems.flavor.fields import F4_FINAL, F4_INITIAL, GROWTH, STABLE
+from emulant.systems.flavor.mixing.exchange import CORRECTIONS, profile_q
+from emulant.systems.flavor.mixing.networks import Networks, predict
+from emulant.systems.flavor.mixing.prescription import Outcome, describe, outcome
 from emulant.systems.flavor.mixing.shapes import FEATURES
+from emulant.systems.flavor.prescriptions import in_chunks
 
 
 def cell(densities: Any, factors: Any) -> Array:
@@ -87,3 +93,66 @@ def random_networks(rng: np.random.Generator, width: int = 32, size: float = 1.0
     wide = np.full(features, 10.0)
     mean, deviation = rng.normal(size=features), 1.0 + rng.random(features)
     return Networks(mean, deviation, -wide, wide, layers(CORRECTIONS), layers(1), rng.normal(size=features + 1))
+
+
+@dataclass(frozen=True)
+class Made:
+    """A dataset in memory: what a learner needs of one."""
+
+    arrays: dict[str, Array]
+    split: str = "training"
+    targets: tuple[str, ...] = (F4_FINAL, GROWTH, STABLE)
+    families: tuple[str, ...] = ()
+
+    @property
+    def cases(self) -> pl.DataFrame:
+        count = len(self)
+        family = list(self.families) or ["made"] * count
+        return pl.DataFrame({"case": range(count), "family": family})
+
+    @property
+    def geometry(self) -> dict[str, Any]:
+        return {}
+
+    def __len__(self) -> int:
+        return len(self.arrays[F4_INITIAL])
+
+    def read(self, fields: Sequence[str], cases: Sequence[int] | None = None) -> dict[str, Array]:
+        rows = slice(None) if cases is None else list(cases)
+        return {name: self.arrays[name][rows] for name in fields}
+
+
+@dataclass(frozen=True)
+class Given:
+    """What an emulator is given."""
+
+    fields: dict[str, Array]
+
+
+def made_truth(f4: Array) -> dict[str, Array]:
+    """Labels of a law that no prescription here has: never called truth but in tests of learning.
+
+    The large side falls off as 1 / (1 + G²/a²)², tilted along the crossing's axis; growth depends on I</I>.
+    """
+    cells = describe(f4, (12, 16), np)
+    shape = cells.shape
+    q = profile_q(shape, None, cells.flavors, np)
+    odds = q / (1 - q) * np.exp(0.8 * shape.along - 1.5 * shape.brightness * ~shape.is_small)
+    factor = np.exp(0.3 - 0.8 * np.sqrt(1 - shape.lesser / (shape.greater + 1e-30)))
+    found = outcome(cells, f4, odds / (1 + odds), factor, np)
+    return {F4_INITIAL: f4, F4_FINAL: found.final, GROWTH: found.growth, STABLE: found.stable.astype(np.uint8)}
+
+
+NSM1 = 1e32 * cell(
+    [[14.22, 19.65 / 4, 19.65 / 4], [19.15, 19.65 / 4, 19.65 / 4]],
+    [
+        [[0.0974, 0.0421, -0.1343], [-0.0216, 0.0743, -0.5354], [-0.0216, 0.0743, -0.5354]],
+        [[0.0723, 0.0313, -0.3446], [-0.0216, 0.0743, -0.5354], [-0.0216, 0.0743, -0.5354]],
+    ],
+)
+"""A published cell of a neutron-star merger."""
+
+
+def oracle(f4: Array, weights: Networks) -> Outcome:
+    """What `mixing` with these weights says."""
+    return in_chunks(lambda part: predict(part, weights, (8, 12), np).outcome, f4)

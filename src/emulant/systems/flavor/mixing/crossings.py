@@ -20,6 +20,8 @@ from emulant.systems.flavor.mixing.exponential import exponential
 STEPS = 12
 """Of the search; each at most `REACH` rad."""
 REACH = 0.5
+RING = 1e-6
+"""Ratio of curvatures below which a minimum is a ring."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def _differences(values: Any, flavors: int, xp: Any) -> Any:
 
 
 def _hidden(cells: Distributions, lepton: Any, asked: Any, upward: Any, flavors: int, xp: Any) -> tuple[Any, Any, Any]:
-    """Direction (C, P, 3), solid angle (C, P) and differences (C, P, 2) of thin crossings; weight 0: there is none."""
+    """Thin crossings: mean direction (C, P, 3), solid angle (C, P), 0 if there is none, and differences (C, P, 2)."""
     rows = xp.stack([_species(cells.amplitude, pair, flavors, xp) for pair in pairs(flavors)], 1)
     drift = xp.stack([_species(cells.drift, pair, flavors, xp) for pair in pairs(flavors)], 1)
     signs = xp.asarray(np.array([1.0, -1.0, -1.0, 1.0]))
@@ -88,14 +90,14 @@ def _hidden(cells: Distributions, lepton: Any, asked: Any, upward: Any, flavors:
     drifts, nodes = _rows(drift), _rows(cells.directions[:, None] + 0.0 * lepton[..., None])
     seen, asked_rows = _rows(lepton * turn[..., None]), asked.reshape(-1)
     chosen = np.flatnonzero(asked_rows) if xp is np else slice(None)  # a traced graph has no rows to leave out
-    at, value, solid = _search(coefficients[chosen], drifts[chosen], nodes[chosen], seen[chosen], xp)
+    at, mean, value, solid = _search(coefficients[chosen], drifts[chosen], nodes[chosen], seen[chosen], xp)
     solid = xp.where(asked_rows[chosen] & (value < 0.0), solid, 0.0)
     if xp is np:
-        at, solid = _scattered(at, chosen, len(drifts)), _scattered(solid, chosen, len(drifts))
-    at, solid = at.reshape(*asked.shape, 3), solid.reshape(asked.shape)
+        at, mean, solid = (_scattered(values, chosen, len(drifts)) for values in (at, mean, solid))
+    at, mean, solid = at.reshape(*asked.shape, 3), mean.reshape(*asked.shape, 3), solid.reshape(asked.shape)
     there = exponential(xp.sum(drift * at[:, :, None], axis=-1) - length(drift, xp)[..., 0], xp) * rows
     found = xp.stack([there[..., 0] - there[..., 2], there[..., 1] - there[..., 3]], -1)
-    return at, solid, found
+    return mean, solid, found
 
 
 def _species(array: Any, pair: tuple[int, int], flavors: int, xp: Any) -> Any:
@@ -117,10 +119,10 @@ def _scattered(values: Any, chosen: Any, rows: int) -> Any:
 # -- the search -----------------------------------------------------------------------------------------------------
 
 
-def _search(c: Any, k: Any, nodes: Any, seen: Any, xp: Any) -> tuple[Any, Any, Any]:
-    """The lowest h(v) = Σ c exp(k·v - |k|) that is found: direction (R, 3), h (R,), solid angle of h < 0 around it.
+def _search(c: Any, k: Any, nodes: Any, seen: Any, xp: Any) -> tuple[Any, Any, Any, Any]:
+    """The lowest h(v) = Σ c exp(k·v - |k|) that is found.
 
-    From two starts: the lowest node of the grid, and the lowest of the beams' own directions, which are what a grid
+    Direction (R, 3), mean direction of h < 0 about it, h (R,) and the solid angle of h < 0. From two starts: the lowest node of the grid, and the lowest of the beams' own directions, which are what a grid
     looks past.
     """
     size = length(k, xp)
@@ -135,7 +137,12 @@ def _search(c: Any, k: Any, nodes: Any, seen: Any, xp: Any) -> tuple[Any, Any, A
     # semi-axes √(2|h|/κ) of the ellipse where h < 0; a flat one (a ring about an axis) ends at 1 rad
     flat = 2.0 * depth + 1e-300
     product = xp.maximum(curvature[0], flat) * xp.maximum(curvature[1], flat)
-    return at, value, pi * depth / xp.sqrt(product)
+    # of a ring about the axis of collinear fluxes any point was found; the mean of all lies on the axis
+    longest = k[xp.arange(k.shape[0]), xp.argmax(size[..., 0], axis=1)]
+    axis = longest / xp.maximum(length(longest, xp), 0.0 * depth[:, None] + 1e-300)
+    ring = (curvature[0] < RING * curvature[1])[:, None]
+    mean = xp.where(ring, xp.sum(at * axis, axis=-1, keepdims=True) * axis, at)
+    return at, mean, value, pi * depth / xp.sqrt(product)
 
 
 def _lowest(points: Any, values: Any, xp: Any) -> Any:
