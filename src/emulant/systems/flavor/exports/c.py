@@ -66,12 +66,6 @@ def _constants(weights: Networks, grid: tuple[int, int], flavors: int) -> str:
         "LARGEST_CORRECTION": networks.LARGEST_CORRECTION,
         "LARGEST_GROWTH": networks.LARGEST_GROWTH,
     }
-    tables = {
-        "MEAN": weights.mean,
-        "DEVIATION": weights.deviation,
-        "LOWEST": weights.lowest,
-        "HIGHEST": weights.highest,
-    }
     padded = [np.append(points[:, m], np.full(spare, float(m == 2))) for m in range(3)]
     lines = [f"#define {name} {value!r}" for name, value in numbers.items()]
     lines += [f'#define WEIGHTS_SHA256 "{digest(weights)}"', ""]

@@ -122,8 +122,8 @@ def _scattered(values: Any, chosen: Any, rows: int) -> Any:
 def _search(c: Any, k: Any, nodes: Any, seen: Any, xp: Any) -> tuple[Any, Any, Any, Any]:
     """The lowest h(v) = Σ c exp(k·v - |k|) that is found.
 
-    Direction (R, 3), mean direction of h < 0 about it, h (R,) and the solid angle of h < 0. From two starts: the lowest node of the grid, and the lowest of the beams' own directions, which are what a grid
-    looks past.
+    Direction (R, 3), mean direction of h < 0 about it, h (R,) and the solid angle of h < 0. From two starts: the
+    lowest node of the grid, and the lowest of the beams' own directions, which are what a grid looks past.
     """
     size = length(k, xp)
     beams = k / xp.where(size > 0.0, size, 1.0) + xp.where(size > 0.0, 0.0, 1.0) * nodes[:, :1]
