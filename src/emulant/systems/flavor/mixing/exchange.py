@@ -29,15 +29,15 @@ def profile_q(shape: Shapes, corrections: Any, flavors: int, xp: Any) -> Any:
     Corrections are (C, P, `CORRECTIONS`); None or zeros: the profile itself.
     """
     q0, scaled = EQUILIBRIUM[flavors], shape.profile[..., None] * shape.squares
+    scaled = xp.where(shape.is_small, 0.0, scaled)
     if corrections is None:
-        return xp.where(shape.is_small, q0, q0 / (1.0 + scaled))
+        return q0 / (1.0 + scaled)
     terms, bright, along = len(BASIS), shape.brightness, shape.along
     basis = xp.stack([xp.ones_like(bright), bright, along, along * along, bright * along], -1)
     scaled = scaled * exponential(corrections[..., -1], xp)[..., None]
     small = xp.matmul(basis, corrections[..., :terms, None])[..., 0]
     large = xp.matmul(basis, corrections[..., terms : 2 * terms, None])[..., 0]
-    against = xp.where(shape.is_small, 1.0 - q0, 1.0 - q0 + scaled)
-    return q0 / (q0 + against * exponential(-xp.where(shape.is_small, small, large), xp))
+    return q0 / (q0 + (1.0 - q0 + scaled) * exponential(-xp.where(shape.is_small, small, large), xp))
 
 
 def box3d_q(shape: Shapes, flavors: int, xp: Any) -> Any:
