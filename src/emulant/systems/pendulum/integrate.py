@@ -79,7 +79,12 @@ class Solution:
     """(C,) s: the first stored time at which a finer integration of the same case differs by more than 1e-3 in any
     state; the end if none does, 0 for cases that failed, NaN if it was not asked for."""
     reasons: tuple[str, ...]
-    """Why a case failed; "" for those that did not."""
+    """Why a case is not to be used; "" for those that are."""
+
+    @property
+    def diverged(self) -> NDArray[np.bool_]:
+        """(C,) whether a case has left every bound; others with a reason are merely out of tolerance."""
+        return ~np.isfinite(self.energy_drift)
 
 
 def integrate(states: Array, parameters: Array, system: SystemTable, *, trust: bool = True) -> Solution:
@@ -114,10 +119,24 @@ def integrate(states: Array, parameters: Array, system: SystemTable, *, trust: b
     horizon = np.full(len(states), np.nan)
     if trust:
         good = np.array([not reason for reason in reasons], bool)
-        finer = _finer(states[good], parameters[good], substeps[good], system)
         horizon[:] = 0.0
-        horizon[good] = _parted(paths[good], finer, _times(system))
+        horizon[good] = trust_horizon(paths[good], parameters[good], substeps[good], system)
     return Solution(_times(system), paths, accelerations, energy, drift, substeps, horizon, reasons)
+
+
+def trust_horizon(paths: Array, parameters: Array, substeps: NDArray[np.int64], system: SystemTable) -> Array:
+    """(C,) s: when C stored paths (C, T, 4) part from a finer integration of the same starts; the end if they do not.
+
+    Args:
+        substeps: (C,) that the paths were made with; 0 for methods that choose their own.
+    """
+    return _parted(paths, _finer(paths[:, 0], parameters, substeps, system), _times(system))
+
+
+def settings_of(integrator: str, tolerance: float | None, dt: float, steps: int) -> SystemTable:
+    """The table `[system]` as far as an integration goes, of data that say how they were made."""
+    held = {} if tolerance is None else {"tolerance": tolerance}
+    return SystemTable.model_validate({"integrator": integrator, "T": steps * dt, "dt": dt, **held})
 
 
 def _times(system: SystemTable) -> Array:
