@@ -95,24 +95,15 @@ def summarise(
         "groups": [
             group_table(contest, name, known[name], top) for contest in contests if contest.families for name in shown
         ],
-<<<<<<< HEAD
         "lead_times": [
-            lead_table(board, name, known[name], top) for board in contests if board.horizons for name in shown
+            lead_table(contest, name, known[name], top) for contest in contests if contest.horizons for name in shown
         ],
-=======
-        "lead_times": [lead_table(contest, name, known[name], top) for contest in contests for name in shown],
->>>>>>> main
         "pictures": [asdict(picture) for picture in pictures],
         "films": [asdict(film) for film in films],
     }
     return dict(plain(summary))
 
 
-<<<<<<< HEAD
-def leaderboard(board: Board, meanings: Mapping[str, Meaning], headline: Headline) -> dict[str, Any]:
-    """Models (rows, best first, oracles last) by metrics (columns, the headline and the skill first)."""
-    present = {key[1] for key in board.scores if key[3] == "all"}
-=======
 def leaderboard(
     board: Board, meanings: Mapping[str, Meaning], headline: Headline, chosen: Sequence[str] = ()
 ) -> dict[str, Any]:
@@ -120,8 +111,7 @@ def leaderboard(
 
     `further` are the metrics that are not among the chosen ones; cells hold them all.
     """
-    present = {key[1] for key in board.scores}
->>>>>>> main
+    present = {key[1] for key in board.scores if key[3] == "all"}
     first = [headline.metric, "skill"]
     columns = [name for name in dict.fromkeys([*first, *meanings]) if name in present and name in meanings]
     shown = [name for name in columns if name in (*first, *chosen)] if chosen else columns
