@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from emulant.dataset.tables import DataConfig, DatasetTable, SplitsTable, Table
-from emulant.evaluation.table import EvaluationTable
+from emulant.evaluation.table import EmulationTable
 
 Count = Annotated[int, Field(ge=0)]
 Files = tuple[str, ...]
@@ -101,8 +101,7 @@ class FlavorConfig(DataConfig):
     dataset: FlavorDataset = FlavorDataset()
 
 
-class FlavorEvaluation(EvaluationTable):
-    """The common table; an emulator has neither context nor lead times."""
+class FlavorEvaluation(EmulationTable):
+    """The common table, with more cells at once."""
 
-    warm_starts: tuple[float, ...] = ()
     batch_cases: Annotated[int, Field(ge=1)] = 4096

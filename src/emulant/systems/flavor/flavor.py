@@ -6,12 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from emulant.dataset.seams import CaseResult, Dataset, Finding, Learner, Product, Shard
+from emulant.dataset.seams import CaseResult, Dataset, Finding, Learner, Metric, Product, Shard
 from emulant.dataset.seeds import case_stream
+from emulant.dataset.tables import Table
 from emulant.systems.base import BaseSystem
 from emulant.systems.flavor.config import FlavorConfig, FlavorEvaluation
 from emulant.systems.flavor.fields import FIELDS, TARGETS
+from emulant.systems.flavor.metrics import METRICS
+from emulant.systems.flavor.tables import MixingTable, MultitaskTable, PrescriptionTable, ProfileTable, UntrainedTable
 
+PRESCRIPTION = "emulant.systems.flavor.prescriptions:Prescription"
 LABELS_FROM = 10**6
 """Case numbers from here on are cells with labels of linear analysis alone, so that either kind can grow."""
 LABELS_PER_SHARD = 16
@@ -36,7 +40,19 @@ class Flavor(BaseSystem):
         "scipy.fft",
         "scipy.optimize",
     )
-    baselines: Mapping[str, Learner] = {}
+    task = "emulation"
+    surrogates: Mapping[str, Learner] = {
+        "mixing": Learner(MixingTable, "emulant.systems.flavor.mixing.emulator:Mixing", extra="torch"),
+        "multitask": Learner(MultitaskTable, "emulant.systems.flavor.multitask.emulator:Multitask", extra="torch"),
+    }
+    baselines: Mapping[str, Learner] = {
+        "no_mixing": Learner(Table, "emulant.systems.flavor.prescriptions:NoMixing"),
+        "box3d": Learner(PrescriptionTable, PRESCRIPTION),
+        "profile": Learner(ProfileTable, PRESCRIPTION),
+        "untrained": Learner(UntrainedTable, PRESCRIPTION),
+    }
+    metrics: Mapping[str, Metric] = METRICS
+    probe = "emulant.systems.flavor.evaluation:probe"
     limits: Sequence[str] = (
         "The truth is a one-dimensional, homogeneous, collisionless box without vacuum mixing: not what a global "
         "simulation of neutrino quantum kinetics would give.",
@@ -126,6 +142,20 @@ class Flavor(BaseSystem):
         from emulant.systems.flavor.checks import check
 
         return check(dataset)
+
+    # -- scoring it
+
+    def describe(self, dataset: Dataset, evaluation: Any, folder: Path) -> Any:
+        """The cases with their groups: stable or not, depth of the crossing, excluded."""
+        from emulant.systems.flavor.evaluation import groups
+
+        return groups(dataset)
+
+    def scoring(self, run: Any) -> Mapping[str, Any]:
+        """The four-fluxes before, and after by Box3D."""
+        from emulant.systems.flavor.evaluation import known
+
+        return known(run)
 
     def notes(self, config: FlavorConfig) -> Sequence[str]:
         source = config.system.source

@@ -21,7 +21,7 @@ LANES = 16
 _F = np.float32
 
 
-@njit(cache=True, fastmath={"contract"}, inline="always")  # type: ignore[untyped-decorator]
+@njit(cache=True, fastmath={"contract"}, forceinline=True)  # type: ignore[untyped-decorator]
 def _add_moments(moments: NDArray[Any], state: NDArray[Any], weight: np.float32, v: NDArray[Any]) -> None:
     """Add one direction to M (4, 9, LANES): 3 diagonal elements, then real and imaginary parts of eμ, eτ, μτ."""
     for lane in range(LANES):
@@ -45,7 +45,7 @@ def _add_moments(moments: NDArray[Any], state: NDArray[Any], weight: np.float32,
             moments[2, part, lane] += v[2] * element[part]
 
 
-@njit(cache=True, fastmath={"contract"}, inline="always")  # type: ignore[untyped-decorator]
+@njit(cache=True, fastmath={"contract"}, forceinline=True)  # type: ignore[untyped-decorator]
 def _rate(rate: NDArray[Any], state: NDArray[Any], moments: NDArray[Any], v: NDArray[Any]) -> None:
     """-i H ψ of one direction, (6, LANES)."""
     for lane in range(LANES):
@@ -68,7 +68,7 @@ def _rate(rate: NDArray[Any], state: NDArray[Any], moments: NDArray[Any], v: NDA
         rate[5, lane] = -(cc * cr + (yr * ar + yi * ai) + (zr * br + zi * bi))
 
 
-@njit(cache=True, fastmath={"contract"}, inline="always")  # type: ignore[untyped-decorator]
+@njit(cache=True, fastmath={"contract"}, forceinline=True)  # type: ignore[untyped-decorator]
 def _load(state: NDArray[Any], psi: NDArray[Any], first: int) -> None:
     for flavor in range(3):
         for lane in range(LANES):
@@ -76,7 +76,7 @@ def _load(state: NDArray[Any], psi: NDArray[Any], first: int) -> None:
             state[2 * flavor + 1, lane] = psi[flavor, first + lane].imag
 
 
-@njit(cache=True, fastmath={"contract"}, inline="always")  # type: ignore[untyped-decorator]
+@njit(cache=True, fastmath={"contract"}, forceinline=True)  # type: ignore[untyped-decorator]
 def _store(psi: NDArray[Any], state: NDArray[Any], first: int) -> float:
     """Put a state back, normalised; the sum of |ψ_e|²."""
     survival = 0.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,9 +18,15 @@ class MixingInference(nn.Module):
     def __init__(self, weights: Networks, grid: tuple[int, int]) -> None:
         super().__init__()
         self.grid = grid
-        layers = {name: [_pair(layer) for layer in getattr(weights, name)] for name in ("mixing", "growth")}
-        plain = {name: _constant(getattr(weights, name)) for name in ("mean", "deviation", "lowest", "highest")}
-        self.weights = replace(weights, **layers, **plain, uncertainty=_constant(weights.uncertainty))
+        self.weights = Networks(
+            _constant(weights.mean),
+            _constant(weights.deviation),
+            _constant(weights.lowest),
+            _constant(weights.highest),
+            [_pair(layer) for layer in weights.mixing],
+            [_pair(layer) for layer in weights.growth],
+            _constant(weights.uncertainty),
+        )
 
     def forward(self, f4: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(C, 4, 2, NF) -> the same after the instability, growth rates in 1/s (C,), stability (C,)."""

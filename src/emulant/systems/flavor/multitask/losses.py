@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from emulant.systems.flavor.multitask.network import Transport, entropy
@@ -99,13 +99,13 @@ class TaskLosses:
         names |= {f"weight_{task}": "mean" for task in TASKS} if self.learned else {}
         return {**names, "eln_violation": "max"}
 
-    def __call__(self, module: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+    def __call__(self, module: Any, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of a batch (start, final, growth, stable) and its parts."""
         labels = Labels(*batch)
         answer = module(labels.start)
         final = self.transport(labels.start, answer.densities, answer.fluxes)
         found = tasks_of(final, answer.logit, answer.log_growth, labels)
-        weights: Any = module.task_weights.clamp(-LARGEST_TASK_WEIGHT, LARGEST_TASK_WEIGHT)
+        weights = module.task_weights.clamp(-LARGEST_TASK_WEIGHT, LARGEST_TASK_WEIGHT)
         total, shown = final.new_zeros(()), dict[str, Tensor]()
         for index, task in enumerate(TASKS):
             scaled = self.multipliers[task] * found[task].loss / self.divisors[task]

@@ -82,7 +82,7 @@ class Transport(nn.Module):
         y_density, y_flux = self.conserving(densities.to(f4.dtype)), self.conserving(fluxes.to(f4.dtype))
         flux = torch.matmul(species[:, :3], y_flux.transpose(1, 2))
         density = torch.matmul(species[:, 3:], y_density.transpose(1, 2))
-        final = torch.cat([flux, density], dim=1).unflatten(2, (2, self.flavors))
+        final = torch.cat([flux, density], dim=1).reshape(-1, 4, 2, self.flavors)
         if self.average_heavy and self.flavors == 3:
             heavy = final[..., 1:].mean(dim=-1, keepdim=True)
             final = torch.cat([final[..., :1], heavy, heavy], dim=-1)
