@@ -1,0 +1,1 @@
+"""Fast flavor instability of neutrinos in one cell of a merger or supernova simulation."""

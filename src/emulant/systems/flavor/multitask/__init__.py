@@ -1,0 +1,1 @@
+"""`multitask`: a network with a shared trunk and a head for each of stability, growth, densities and fluxes."""
