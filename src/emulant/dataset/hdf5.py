@@ -73,8 +73,19 @@ def dataset_of(file: h5py.File, path: Path, name: str) -> h5py.Dataset:
     return found
 
 
-def write(path: Path, datasets: Mapping[str, Stored | Array], attributes: Mapping[str, Any] | None = None) -> Path:
+def write(
+    path: Path,
+    datasets: Mapping[str, Stored | Array],
+    attributes: Mapping[str, Any] | None = None,
+    groups: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Path:
     """Write a file; it gets its name when it is complete. A name may be a path, such as `PartType1/Masses`.
+
+    Args:
+        path: The file.
+        datasets: Name -> array.
+        attributes: Of the file.
+        groups: Name -> attributes, of groups that are there for them, such as `Header`.
 
     Raises:
         DataError: The operating system refused.
@@ -82,6 +93,8 @@ def write(path: Path, datasets: Mapping[str, Stored | Array], attributes: Mappin
     """
     with replacing(path) as partial, h5py.File(partial, "w", libver="latest", locking=False) as file:
         _describe(file, attributes or {})
+        for name, described in (groups or {}).items():
+            _describe(file.create_group(name), described)
         for name, value in datasets.items():
             _write(file, name, value if isinstance(value, Stored) else Stored(np.asarray(value)))
     return path
