@@ -25,6 +25,8 @@ from emulant.systems.halos.tables import OneHaloTable, TransferTable
 Maps = NDArray[np.float64]
 ABOUT = "about.json"
 SPECIES_COUNT = 3
+NOTHING = -700.0
+"""The logarithm of the share of a species that the training samples do not have."""
 
 
 def identity_maps(fields: Fields, names: Any) -> Maps:
@@ -176,7 +178,7 @@ class Transfer(Identity):
         with np.errstate(divide="ignore", invalid="ignore"):
             shifts = 0.5 * np.log(sums[0][0] / sums[0][1]), np.log(sums[1][0] / sums[1][1])
         self.transfer[0] += np.where(np.isfinite(shifts[0]), shifts[0], 0.0)
-        self.means[0] += np.where(np.isfinite(shifts[1]), shifts[1], 0.0)
+        self.means[0] += np.where(np.isfinite(shifts[1]), shifts[1], NOTHING)
 
     def paint(self, fields: Fields, trained: Trained) -> Maps:
         from scipy.fft import irfft2, rfft2
