@@ -13,6 +13,7 @@ from scipy.ndimage import gaussian_filter
 from emulant.errors import SurrogateError
 from emulant.systems.halos.baselines import Identity, OneHalo, Transfer, r200c
 from emulant.systems.halos.normalisation import Normalisation
+from emulant.systems.halos.references import HydroReplace, TransferScatter, Untrained
 from emulant.systems.halos.spectra import contrast, power
 
 SHARE = 0.049 / 0.3
@@ -90,7 +91,7 @@ def test_one_halo_paints_a_profile_that_scales_with_the_halo(train: Cutouts, hel
     assert np.median(np.abs(maps[:, 2] / truth[:, 2] - 1)[inside]) < 0.1
 
 
-@pytest.mark.parametrize("kind", [Identity, Transfer, OneHalo])
+@pytest.mark.parametrize("kind", [Identity, Transfer, OneHalo, TransferScatter, Untrained])
 def test_what_is_loaded_paints_as_what_was_saved(
     kind: type[Identity], train: Cutouts, held: Cutouts, tmp_path: Path
 ) -> None:
@@ -104,6 +105,37 @@ def test_what_is_loaded_paints_as_what_was_saved(
     (tmp_path / "about.json").unlink()
     with pytest.raises(SurrogateError, match=r"about\.json"):
         kind.load(tmp_path)
+
+
+def test_scattered_masses_spread_as_the_residuals_of_training_do(train: Cutouts) -> None:
+    plain, model = Transfer(), TransferScatter()
+    plain.fit(train)
+    model.fit(train)
+    drawn = model.predict(Asked.of(train), samples=200, seed=3)["target"].sum(axis=(3, 4), dtype=float)
+    truth, at = (
+        train.values["target"].sum(axis=(2, 3), dtype=float),
+        painted(plain, train).sum(axis=(2, 3), dtype=float),
+    )
+    residuals = np.log(truth[:, 1] / at[:, 1])
+    np.testing.assert_allclose(np.log(drawn[:, :, 1]).std(axis=1).mean(), residuals.std(), rtol=0.05)
+    np.testing.assert_allclose(drawn[:, :, 1].mean(), at[:, 1].mean(), rtol=0.02)
+    again = model.predict(Asked.of(train.select([5])), samples=200, seed=3)["target"].sum(axis=(3, 4), dtype=float)
+    np.testing.assert_allclose(again[0], drawn[5], rtol=1e-6)
+
+
+def test_what_is_untrained_paints_the_mean_and_no_stars(train: Cutouts) -> None:
+    model = Untrained()
+    model.fit(train)
+    maps, truth = painted(model, train), train.values["target"]
+    assert not maps[:, 2].any()
+    np.testing.assert_allclose(np.mean(np.log(maps[:, 1] / truth[:, 1])), 0, atol=0.01)
+
+
+def test_the_oracle_puts_out_the_truth_and_is_no_emulator(held: Cutouts) -> None:
+    oracle = HydroReplace()
+    assert not hasattr(oracle, "predict")
+    found = oracle.predict_with_truth(Asked.of(held), {"target": held.values["target"]})["target"]
+    assert (found[:, 0] == held.values["target"]).all()
 
 
 # -- the normalisation --------------------------------------------------------------------------------------------

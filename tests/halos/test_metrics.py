@@ -20,8 +20,7 @@ def held() -> Cutouts:
 
 
 def info_of(dataset: Cutouts) -> dict[str, Any]:
-    cases = dataset.cases.with_columns(pl.Series("halo_mass", dataset.values["halo_mass"]))
-    return {"cases": cases, "geometry": dataset.geometry, "cutouts": {dataset.split: dataset}}
+    return {"cases": dataset.cases, "geometry": dataset.geometry, "cutouts": {dataset.split: dataset}}
 
 
 def scored(name: str, dataset: Cutouts, prediction: np.ndarray) -> np.ndarray:

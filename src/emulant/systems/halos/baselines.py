@@ -88,7 +88,7 @@ class Identity:
             SurrogateError: It is not fitted, or to samples of another geometry.
             DataError: The parameters are others.
         """
-        trained = self._trained()
+        trained = self.known()
         trained.require(inputs.geometry)
         return {"target": self.paint(inputs.fields, trained)[:, None].astype(np.float32)}
 
@@ -98,7 +98,7 @@ class Identity:
 
     def save(self, folder: Path) -> list[Path]:
         """`about.json`, and `NAME.npz` if anything was fitted."""
-        trained, arrays = self._trained(), self._arrays()
+        trained, arrays = self.known(), self._arrays()
         about = {"geometry": dict(trained.geometry), "parameters": trained.parameters.about()}
         written = [write_json(folder / ABOUT, about)]
         return [*written, write_npz(folder / f"{self.name}.npz", arrays)] if arrays else written
@@ -130,7 +130,12 @@ class Identity:
 
     def _restore(self, folder: Path) -> None: ...
 
-    def _trained(self) -> Trained:
+    def known(self) -> Trained:
+        """What it was fitted to.
+
+        Raises:
+            SurrogateError: Nothing yet.
+        """
         if self.trained is None:
             raise SurrogateError(f"{self.name}: is not fitted.", "Call `fit` or `load` first.")
         return self.trained

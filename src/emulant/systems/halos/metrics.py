@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emulant.dataset.memory import Remembered
 from emulant.dataset.seams import Array, Fields, Metric
 from emulant.dataset.seeds import stream
 from emulant.systems.halos.baselines import r200c
@@ -90,8 +91,7 @@ def r_k(truth: Array, painted: Array, info: Info) -> Array:
 
 def r_k_correction(truth: Array, painted: Array, info: Info, *, species: str) -> Array:
     """The same of what baryons change: the species less its cosmic share of the dark-matter-only map."""
-    cases = info["cases"]
-    known = info["cutouts"][cases["split"][0]].read(["condition", "params"], cases["case"].to_list())
+    known = shown(info, "condition", "params")
     share = baryon_fraction(known["params"], names_of(info["geometry"]))
     factor = {"dm": 1 - share, "gas": share, "stars": 0 * share, "total": 1 + 0 * share}[species]
     start = factor[:, None, None] * known["condition"]
@@ -190,7 +190,14 @@ def radius(info: Info) -> NDArray[np.float64]:
     """(C, r, r) distance from the halo's centre in units of its R200c."""
     pixels = int(info["geometry"]["resolution"])
     distance = side(info) / pixels * np.hypot(*(np.indices((pixels, pixels)) - pixels // 2))
-    return np.asarray(distance / r200c(info["cases"]["halo_mass"].to_numpy())[:, None, None])
+    return np.asarray(distance / r200c(shown(info, "halo_mass")["halo_mass"])[:, None, None])
+
+
+def shown(info: Info, *names: str) -> dict[str, Array]:
+    """Fields of the samples that are scored, other than the target; `scoring` hands the datasets over."""
+    cases = info["cases"]
+    read: dict[str, Array] = info["cutouts"][cases["split"][0]].read(names, cases["case"].to_list())
+    return read
 
 
 def _metric(function: Scored, species: str, meaning: str, **about: Any) -> Metric:
@@ -237,3 +244,8 @@ _STARS: dict[str, tuple[Any, str, dict[str, Any]]] = {
     "peak_ratio": (peak_ratio, "number of peaks over the true one", {**_HIGH, "aggregate": "ratio"}),
 }
 METRICS: Mapping[str, Metric] = _all()
+
+
+def scoring(run: Any) -> dict[str, Any]:
+    """What the scores need of an opened run: its test splits, remembered."""
+    return {"cutouts": {split: Remembered(run.dataset(split)) for split in run.test_splits}}

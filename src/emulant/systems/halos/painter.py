@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,7 +20,7 @@ from emulant.surrogates.generative import FREQUENCIES, OBJECTIVES, Objective, ti
 from emulant.surrogates.networks import read_network, tensor, write_network
 from emulant.surrogates.unet import UNet
 from emulant.systems.halos.normalisation import FILES, Normalisation
-from emulant.systems.halos.sight import CHANNELS, DENSITY, OCCUPANCY, SHOWN, Sight, pieces, turned
+from emulant.systems.halos.sight import CHANNELS, DENSITY, OCCUPANCY, SHOWN, Sight, draw, pieces, turned
 from emulant.systems.halos.tables import FlowTable, PainterTable, UNetTable
 from emulant.training.batches import Batch, TrainingData, shuffled
 from emulant.training.process import initialised, threads
@@ -179,8 +178,8 @@ class Painter:
         painting = self._fitted()
         raw = self._raw(fields, samples, seed)
         made = [
-            painting.sight.painted(raw[:, draw], fields, painting.gate, painting.factors)
-            for draw in range(raw.shape[1])
+            painting.sight.painted(raw[:, number], fields, painting.gate, painting.factors)
+            for number in range(raw.shape[1])
         ]
         return np.stack(made, axis=1)
 
@@ -190,10 +189,12 @@ class Painter:
         shown, vector = painting.sight.shown(fields)
         made = np.empty((len(shown), samples, CHANNELS, *shown.shape[2:]), np.float32)
         device = next(painting.network.parameters()).device
-        order = np.array([(case, draw) for case in range(len(shown)) for draw in range(samples)]).reshape(-1, 2)
+        order = np.array([(case, number) for case in range(len(shown)) for number in range(samples)]).reshape(-1, 2)
         for part in pieces(len(order), self.config.batch_samples):
             cases, draws = order[part].T
-            noise = np.stack([_noise(shown[case], int(draw), seed) for case, draw in zip(cases, draws, strict=True)])
+            noise = np.stack(
+                [_noise(shown[case], int(number), seed) for case, number in zip(cases, draws, strict=True)]
+            )
             with torch.no_grad():
                 given = (tensor(array).to(device) for array in (shown[cases], vector[cases], noise))
                 made[cases, draws] = self._channels(painting.network, *given).cpu().numpy()
@@ -288,9 +289,6 @@ def _channels_last(network: nn.Module) -> nn.Module:
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
-def _noise(shown: Array, draw: int, seed: int) -> NDArray[np.float32]:
-    """(4, r, r) the noise of one draw for one sample: it follows from what is shown, whatever is painted beside it."""
-    digest = hashlib.sha256(np.ascontiguousarray(shown).tobytes()).digest()
-    numbers = [int.from_bytes(digest[start : start + 4], "big") for start in (0, 4, 8)]
-    rng = stream(seed, "rollout", draw, *numbers)
-    return rng.standard_normal((CHANNELS, *shown.shape[1:]), np.float32)
+def _noise(shown: Array, number: int, seed: int) -> NDArray[np.float32]:
+    """(4, r, r) the noise of one draw for one sample."""
+    return draw(shown, seed, number).standard_normal((CHANNELS, *shown.shape[1:]), np.float32)

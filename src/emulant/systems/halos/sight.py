@@ -6,6 +6,7 @@ density of stars, and whether a pixel has stars at all.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emulant.dataset.seams import Array, Dataset, Fields
+from emulant.dataset.seeds import stream
 from emulant.errors import DataError
 from emulant.systems.halos.normalisation import (
     BATCH,
@@ -164,6 +166,12 @@ def turned(images: Array, numbers: Array) -> Array:
 def pieces(count: int, size: int) -> Iterator[slice]:
     """Slices of at most `size`."""
     return (slice(start, start + size) for start in range(0, count, size))
+
+
+def draw(shown: Array, seed: int, *numbers: int) -> np.random.Generator:
+    """The random numbers of a sample: they follow from what is shown of it, whatever is painted beside it."""
+    digest = hashlib.sha256(np.ascontiguousarray(shown).tobytes()).digest()
+    return stream(seed, "rollout", *numbers, *(int.from_bytes(digest[start : start + 4], "big") for start in (0, 4, 8)))
 
 
 def _wide(values: Array) -> Array:
