@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import hdf5plugin  # noqa: F401 (registers the compressions of the field)
 import numpy as np
 
 from emulant.dataset.atomic import replacing

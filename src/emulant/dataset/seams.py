@@ -38,6 +38,8 @@ class Shard:
     split: str
     cases: tuple[int, ...]
     pass_: str = "cases"
+    root: Path | None = None
+    """The run folder, where a pass finds what the passes before it have written; known to those who work on it."""
 
     def only(self, cases: Iterable[int]) -> Shard:
         """This shard with just the given cases."""
@@ -360,6 +362,9 @@ class System(Protocol):
 
     def predictions(self, folder: Path) -> Any:
         """How the predictions of one model are kept in a folder: see `emulant.evaluation.predictions`."""
+
+    def resimulate(self, dataset: Dataset, case: int, config: Any, root: Path) -> CaseResult:
+        """A case of a dataset once more; `root` is the run folder."""
 
     def check(self, dataset: Dataset) -> Iterable[Finding]:
         """The physics: conservation, drift, overlap."""
