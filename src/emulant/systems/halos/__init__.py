@@ -4,13 +4,13 @@ from importlib import import_module
 from typing import Any
 
 _PUBLIC = {
-    "load_dmo_particles": "camels",
-    "load_hydro_particles": "camels",
-    "load_halos": "camels",
+    "load_dmo_particles": "pairs",
+    "load_hydro_particles": "pairs",
+    "load_halos": "pairs",
 }
 """Public name -> module of this package, imported when it is asked for."""
 
-__all__ = list(_PUBLIC)  # noqa: PLE0604
+__all__ = list(_PUBLIC)
 
 
 def __getattr__(name: str) -> Any:

@@ -1,9 +1,9 @@
 """Gas and stars painted into a dark-matter box by moving particles of halos: "baryonified" (after Schneider and
 Teyssier 2015, JCAP 12, 049). Mass is conserved exactly.
 
-Every particle carries 1 - f_b of dark matter and f_b of gas, f_b = Omega_b / Omega_m. In a halo a share of the gas turns
-into stars, a share stays bound, the rest is ejected; each of the three takes up its own profile in the order of the
-radii that its particles had, and the dark matter relaxes to the new mass.
+Every particle carries 1 - f_b of dark matter and f_b of gas, f_b = Omega_b / Omega_m. In a halo a share of the gas
+turns into stars, a share stays bound, the rest is ejected; each of the three takes up its own profile in the order of
+the radii that its particles had, and the dark matter relaxes to the new mass.
 """
 
 from __future__ import annotations

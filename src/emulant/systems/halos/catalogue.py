@@ -109,7 +109,7 @@ def _mass_within(radii: Array, particle_mass: float) -> float:
     return float(enclosed[dense].max(initial=0.0))
 
 
-@njit(cache=True)
+@njit(cache=True)  # type: ignore[untyped-decorator]
 def shrinking_center(positions: Array, member: Array, size: float) -> Array:
     """Centre of the densest part: centres of mass in a sphere that shrinks to a tenth of the particles or 16."""
     center = np.empty(3)

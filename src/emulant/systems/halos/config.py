@@ -99,9 +99,12 @@ class SystemTable(Table):
     """Pixels of a full box, per side."""
     resolution: Annotated[int, Field(ge=4)] = 64
     """Pixels of a cutout, per side, at every scale."""
-    scales: Annotated[list[float], Field(min_length=2)] = [6.25, 12.5, 25.0, 50.0]
+    scales: Annotated[tuple[float, ...], Field(min_length=2)] = (6.25, 12.5, 25.0, 50.0)
     """Sides of the cutouts; the first is that of condition and target."""
-    num_rotations: Annotated[int, Field(ge=1, le=1000)] = 1
+    num_rotations: Annotated[int, Field(ge=1, lt=1000)] = 1
+    """Of every halo in training and validation."""
+    test_rotations: Annotated[int, Field(ge=0, lt=1000)] = 0
+    """Of every halo in test splits, beside the view along the z axis that they always have."""
     mass_threshold: Annotated[float, Field(ge=0)] = 1e13
     """Halos strictly above it, in M200c of the dark-matter-only run."""
     source: SourceTable = SourceTable()
@@ -114,7 +117,7 @@ class SystemTable(Table):
 
     @model_validator(mode="after")
     def _scales_fit(self) -> Self:
-        if sorted(set(self.scales)) != self.scales:
+        if tuple(sorted(set(self.scales))) != self.scales:
             raise ValueError(f"scales = {self.scales} must ascend")
         if self.scales[-1] > self.box_size:
             raise ValueError(f"the largest scale, {self.scales[-1]:g}, must not exceed box_size = {self.box_size:g}")

@@ -36,7 +36,7 @@ def groups(positions: Array, linking_length: float, size: float, smallest: int) 
     return [found[index] for index in ranked] if len(labels) else []
 
 
-@njit(cache=True)
+@njit(cache=True)  # type: ignore[untyped-decorator]
 def _cells(positions: Array, side: int, size: float) -> Array:
     cells = np.empty(positions.shape[0], dtype=np.int64)
     for particle in range(positions.shape[0]):
@@ -47,13 +47,14 @@ def _cells(positions: Array, side: int, size: float) -> Array:
     return cells
 
 
-@njit(cache=True)
+@njit(cache=True)  # type: ignore[untyped-decorator]
 def _slot(cell: int, mask: int) -> int:
     mixed = np.uint64(cell) * np.uint64(0x9E3779B97F4A7C15)
-    return np.int64((mixed >> np.uint64(20)) & np.uint64(mask))
+    slot: int = np.int64((mixed >> np.uint64(20)) & np.uint64(mask))  # signed, or numba makes floats of sums with it
+    return slot
 
 
-@njit(cache=True)
+@njit(cache=True)  # type: ignore[untyped-decorator]
 def _hashed(occupied: Array) -> Array:
     """Place of every occupied cell in a hash table with open addressing; -1 = empty."""
     length = 16
@@ -68,17 +69,18 @@ def _hashed(occupied: Array) -> Array:
     return table
 
 
-@njit(cache=True)
+@njit(cache=True)  # type: ignore[untyped-decorator]
 def _find(cell: int, occupied: Array, table: Array) -> int:
     slot = _slot(cell, len(table) - 1)
     while table[slot] >= 0:
         if occupied[table[slot]] == cell:
-            return table[slot]
+            place: int = table[slot]
+            return place
         slot = (slot + 1) & (len(table) - 1)
     return -1
 
 
-@njit(cache=True)
+@njit(cache=True)  # type: ignore[untyped-decorator]
 def _root(parents: Array, node: int) -> int:
     while parents[node] != node:
         parents[node] = parents[parents[node]]
@@ -86,10 +88,8 @@ def _root(parents: Array, node: int) -> int:
     return node
 
 
-@njit(cache=True)
-def _touch(
-    positions: Array, order: Array, starts: Array, here: int, there: int, reach: float, size: float
-) -> bool:
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _touch(positions: Array, order: Array, starts: Array, here: int, there: int, reach: float, size: float) -> bool:
     """Whether a particle of one cell is a friend of one of the other."""
     for a in range(starts[here], starts[here + 1]):
         for b in range(starts[there], starts[there + 1]):
@@ -103,7 +103,7 @@ def _touch(
     return False
 
 
-@njit(cache=True)
+@njit(cache=True)  # type: ignore[untyped-decorator]
 def _link(
     positions: Array,
     order: Array,

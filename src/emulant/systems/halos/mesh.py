@@ -7,7 +7,7 @@ from numba import njit
 from emulant.dataset.seams import Array
 
 
-@njit(cache=True)
+@njit(cache=True)  # type: ignore[untyped-decorator]
 def deposit(positions: Array, mesh: Array, spacing: float) -> None:
     """Add every particle, as mass 1, to its eight nodes. Positions (N, 3) must be in [0, size)."""
     n = mesh.shape[0]
@@ -27,7 +27,7 @@ def deposit(positions: Array, mesh: Array, spacing: float) -> None:
         mesh[i1, j1, k1] += x * y * z
 
 
-@njit(cache=True)
+@njit(cache=True)  # type: ignore[untyped-decorator]
 def downhill(potential: Array, spacing: float, forces: Array) -> None:
     """-grad of a potential (n, n, n) by four-point differences, into (n, n, n, 3)."""
     n = potential.shape[0]
@@ -49,7 +49,7 @@ def downhill(potential: Array, spacing: float, forces: Array) -> None:
                 )
 
 
-@njit(cache=True)
+@njit(cache=True)  # type: ignore[untyped-decorator]
 def kick(positions: Array, momenta: Array, forces: Array, spacing: float, factor: float) -> None:
     """momenta += factor * force at each particle."""
     n = forces.shape[0]
@@ -69,7 +69,7 @@ def kick(positions: Array, momenta: Array, forces: Array, spacing: float, factor
             momenta[particle, axis] += factor * ((1 - x) * lower + x * upper)
 
 
-@njit(cache=True)
+@njit(cache=True)  # type: ignore[untyped-decorator]
 def drift(positions: Array, momenta: Array, factor: float, size: float) -> None:
     """positions += factor * momenta, wrapped into [0, size)."""
     for particle in range(positions.shape[0]):
@@ -80,7 +80,7 @@ def drift(positions: Array, momenta: Array, factor: float, size: float) -> None:
                 positions[particle, axis] = 0.0
 
 
-@njit(cache=True)
+@njit(cache=True)  # type: ignore[untyped-decorator]
 def refine(displacements: Array, factor: int, size: float, positions: Array) -> None:
     """Positions of a lattice `factor` times as fine per side, by interpolating displacements (n, n, n, 3) trilinearly.
 

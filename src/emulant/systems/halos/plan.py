@@ -126,7 +126,7 @@ def _camels(config: HalosConfig) -> tuple[Box, ...]:
         seed = number if table is None else table.seeds.get(name, number)
         by_seed.setdefault(seed, []).append(number)
     assigned = zip(sorted(by_seed.items()), _assigned(config, len(by_seed)), strict=True)
-    return tuple(Box(seed, split, dict.fromkeys(sorted(numbers), {})) for (seed, numbers), split in assigned)
+    return tuple(Box(seed, split, {number: {} for number in sorted(numbers)}) for (seed, numbers), split in assigned)
 
 
 def simulation_names(source: SourceTable) -> dict[int, str]:

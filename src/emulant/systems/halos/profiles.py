@@ -48,4 +48,4 @@ def _integrated(density: Array, radii: Array) -> Array:
 def radii_of(ranks: Array, enclosed: Array) -> Array:
     """The radii within which the fractions `ranks` (in (0, 1)) lie."""
     end = int(np.searchsorted(enclosed, enclosed[-1] * (1 - 1e-12))) + 1  # where it is flat there is no inverse
-    return np.interp(ranks, enclosed[:end], RADII[:end])
+    return np.asarray(np.interp(ranks, enclosed[:end], RADII[:end]))

@@ -13,12 +13,11 @@ from emulant.dataset import hdf5
 from emulant.dataset.atomic import replacing
 from emulant.dataset.seams import Array
 from emulant.systems.halos.box import Halos
+from emulant.systems.halos.chunks import LENGTH, MASS
 from emulant.systems.halos.cosmology import Cosmology
 
 SNAPSHOT, CATALOGUE = "snap_090.hdf5", "fof_subhalo_tab_090.hdf5"
 DMO, HYDRO, FOF = "DMO", "Hydro", "FOF"
-LENGTH, MASS = 1000.0, 1e10
-"""Mpc/h over ckpc/h, and Msun/h of the unit of mass."""
 QUANTUM = 0.25
 """ckpc/h. Coordinates are whole multiples of it, so that they compress to about half."""
 _ROWS = 1 << 16
