@@ -412,7 +412,8 @@ class System(Protocol):
     def oracles(self) -> Mapping[str, Learner]: ...
 
     @property
-    def metrics(self) -> Mapping[str, Metric]: ...
+    def metrics(self) -> Mapping[str, Metric]:
+        """Name -> metric; NAME/PART is the metric NAME of a part of the field, which stands in a group of its own."""
 
     @property
     def figures(self) -> Mapping[str, Any]:
