@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from emulant.dataset.tables import DataConfig, DatasetTable, SplitsTable, Table
+from emulant.evaluation.table import EmulationTable
 from emulant.systems.halos.parameters import ASTROPHYSICS, RANGES
 
 Positive = Annotated[float, Field(gt=0)]
@@ -152,3 +153,11 @@ class HalosConfig(DataConfig):
     system: SystemTable = SystemTable()
     splits: HalosSplits = HalosSplits()
     dataset: DatasetTable = DatasetTable(allowed_failures=0.0)
+
+
+class HalosEvaluation(EmulationTable):
+    """`[evaluation]`."""
+
+    samples: Annotated[int, Field(ge=1)] = 39
+    """Draws of a painter that draws. Ranks among 39 fill the central 95 % exactly."""
+    batch_cases: Annotated[int, Field(ge=1)] = 32

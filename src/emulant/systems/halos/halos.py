@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from emulant.dataset.seams import CaseResult, Dataset, Field, Finding, Learner, Metric, Product, Shard
+from emulant.dataset.tables import Table
 from emulant.systems.base import BaseSystem
 from emulant.systems.halos import plan
-from emulant.systems.halos.config import HalosConfig
+from emulant.systems.halos.config import HalosConfig, HalosEvaluation
+from emulant.systems.halos.options import PredictOptions
+from emulant.systems.halos.tables import FlowTable, OneHaloTable, TransferTable, UNetTable
 
+_BASELINES, _REFERENCES = "emulant.systems.halos.baselines", "emulant.systems.halos.references"
 SIMULATIONS, CUTOUTS = "simulations", "cutouts"
 
 
@@ -27,7 +31,28 @@ class Halos(BaseSystem):
     tolerance = 0.0
     studies = Path(__file__).parent / "studies"
     kernels = ("emulant.systems.halos.boxes", "emulant.systems.halos.samples", "emulant.systems.halos.shards")
-    baselines: Mapping[str, Learner] = {}
+    task = "emulation"
+    Evaluation = HalosEvaluation
+    PredictOptions = PredictOptions
+    headline = "crps"
+    board = ("crps", "star_occupancy", "star_jaccard", "peak_ratio")
+    probe = "emulant.systems.halos.probe:probe"
+    surrogates: Mapping[str, Learner] = {
+        "unet": Learner(UNetTable, "emulant.systems.halos.painter:UNetPainter", extra="torch"),
+        "flow": Learner(FlowTable, "emulant.systems.halos.painter:FlowPainter", extra="torch"),
+    }
+    baselines: Mapping[str, Learner] = {
+        "identity": Learner(Table, f"{_BASELINES}:Identity"),
+        "transfer": Learner(TransferTable, f"{_BASELINES}:Transfer"),
+        "one_halo": Learner(OneHaloTable, f"{_BASELINES}:OneHalo"),
+        "transfer_scatter": Learner(TransferTable, f"{_REFERENCES}:TransferScatter"),
+        "untrained": Learner(Table, f"{_REFERENCES}:Untrained"),
+    }
+    oracles: Mapping[str, Learner] = {"hydro_replace": Learner(Table, f"{_REFERENCES}:HydroReplace")}
+    figures: Mapping[str, Any] = {
+        name: f"emulant.systems.halos.figures:{name}"
+        for name in ("gallery", "spectra", "cutout_spectra", "correction", "profiles", "calibration", "response")
+    }
     exports: Mapping[str, Any] = {
         "files": "emulant.systems.halos.exports:files",
         "large-scale": "emulant.systems.halos.exports:large_scale",
@@ -41,7 +66,10 @@ class Halos(BaseSystem):
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
-        return {}
+        from emulant.systems.halos.metrics import METRICS
+        from emulant.systems.halos.probe import PROBED
+
+        return {**METRICS, **PROBED}
 
     def splits(self, config: HalosConfig) -> Mapping[str, int]:
         """Split -> number of simulations."""
@@ -91,6 +119,21 @@ class Halos(BaseSystem):
         from emulant.systems.halos.checks import check
 
         return check(dataset)
+
+    def describe(self, dataset: Dataset, evaluation: Any, folder: Path) -> Any:
+        from emulant.systems.halos.metrics import with_mass_bins
+
+        return with_mass_bins(dataset)
+
+    def scoring(self, run: Any) -> Mapping[str, Any]:
+        from emulant.systems.halos.metrics import scoring
+
+        return scoring(run)
+
+    def predict(self, surrogate: Any, source: Path, target: Path, options: Any, config: HalosConfig) -> None:
+        from emulant.systems.halos.predict import paint_snapshot
+
+        paint_snapshot(surrogate, source, target, options, config)
 
 
 def _root(shard: Shard) -> Path:

@@ -12,10 +12,11 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from emulant.dataset.memory import Remembered
-from emulant.dataset.seams import Array, Fields, Metric
+from emulant.dataset.seams import Array, Dataset, Fields, Metric
 from emulant.dataset.seeds import stream
 from emulant.systems.halos.baselines import r200c
 from emulant.systems.halos.box import SPECIES
@@ -204,7 +205,7 @@ def _metric(function: Scored, species: str, meaning: str, **about: Any) -> Metri
     def score(truth: Fields, prediction: Fields, info: Info) -> Array:
         return function(maps_of(truth, species), maps_of(prediction, species), info)
 
-    return Metric(score, about.pop("unit", "1"), f"{species}: {meaning}", about.pop("better", "lower"), **about)
+    return Metric(score, about.pop("unit", "1"), meaning, about.pop("better", "lower"), **about)
 
 
 def _all() -> dict[str, Metric]:
@@ -249,3 +250,10 @@ METRICS: Mapping[str, Metric] = _all()
 def scoring(run: Any) -> dict[str, Any]:
     """What the scores need of an opened run: its test splits, remembered."""
     return {"cutouts": {split: Remembered(run.dataset(split)) for split in run.test_splits}}
+
+
+def with_mass_bins(dataset: Dataset) -> pl.DataFrame:
+    """The cases with `groups`: below or above 10^13.5 Msun/h."""
+    mass = dataset.read(["halo_mass"])["halo_mass"]
+    bins = [["M < 10^13.5"] if each < 10**13.5 else ["M > 10^13.5"] for each in mass.tolist()]
+    return dataset.cases.with_columns(groups=pl.Series(bins, dtype=pl.List(pl.String)))

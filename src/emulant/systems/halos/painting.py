@@ -45,7 +45,7 @@ class DarkBox:
 
     def fields(self, rows: Sequence[int], geometry: Geometry) -> dict[str, Array]:
         """What an emulator sees of some halos, without rotation."""
-        cut = {"npix": geometry.npix, "resolution": geometry.resolution, "scales": geometry.scales}
+        cut: dict[str, Any] = {"npix": geometry.npix, "resolution": geometry.resolution, "scales": geometry.scales}
         made = np.stack([self.particles.extract(self.halos.centers[row], **cut) for row in rows])
         return {
             "condition": made[:, 0],
@@ -59,7 +59,7 @@ class DarkBox:
     def background(self, geometry: Geometry) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The projected box (npix, npix), and what `identity` makes of it (3, npix, npix)."""
         middle, size = np.full(3, 0.5 * self.particles.box_size), self.particles.box_size
-        whole = {"npix": geometry.npix, "resolution": geometry.npix, "scales": (size,)}
+        whole: dict[str, Any] = {"npix": geometry.npix, "resolution": geometry.npix, "scales": (size,)}
         dark = self.particles.extract(middle, **whole).astype(float)
         row = np.array([[*self.parameters.values()]], float)
         fields = {"condition": dark, "params": row}

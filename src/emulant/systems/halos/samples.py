@@ -13,11 +13,14 @@ from emulant.errors import SimulationError
 from emulant.systems.halos import boxes, plan
 from emulant.systems.halos.box import SPECIES, ParticleSource, SimulationPair
 from emulant.systems.halos.config import HalosConfig
-from emulant.systems.halos.extraction import CellList, extract, rotation_of
+from emulant.systems.halos.extraction import CellList, Geometry, rotation_of
 from emulant.systems.halos.pairs import open_pair
+from emulant.systems.halos.pasting import box_map
 
 IDENTITY = -1
 """The index of the rotation that is none."""
+BOX = "box"
+"""The maps of the whole box, beside the samples of test splits."""
 MOST_ZEROS = 1e-3
 """Share of pixels without mass in dm and gas. log10(x + 1) throws them far from all others."""
 _HALOS, _ROTATIONS = 10**6, 10**3
@@ -95,6 +98,8 @@ def sample(simulation: int, split: str, config: HalosConfig, run: Path, only: Cu
         "halo": np.array([cutout.halo for cutout in wanted], dtype="<i4"),
         "rotation_index": np.array([cutout.rotation for cutout in wanted], dtype="<i4"),
     }
+    if split.startswith("test") and only is None:
+        arrays[BOX] = _box_maps(pair, config)
     return CaseResult(
         simulation,
         arrays,
@@ -129,17 +134,10 @@ def _dark_maps(source: ParticleSource, centers: Array, turns: Array, config: Hal
     made = np.zeros((len(centers), len(system.scales), system.resolution, system.resolution), dtype="<f4")
     if not len(centers):
         return made
-    particles = source.load()
+    cells = _listed(source, system.box_size)
     for row, (center, turn) in enumerate(zip(centers, turns, strict=True)):
-        made[row] = extract(
-            particles.positions,
-            particles.masses,
-            center,
-            box_size=system.box_size,
-            npix=system.npix,
-            rotation=turn,
-            resolution=system.resolution,
-            scales=system.scales,
+        made[row] = cells.extract(
+            center, npix=system.npix, rotation=turn, resolution=system.resolution, scales=system.scales
         )
     return made
 
@@ -150,12 +148,28 @@ def _species_maps(source: ParticleSource, centers: Array, turns: Array, config: 
     made = np.zeros((len(centers), system.resolution, system.resolution), dtype="<f4")
     if not len(centers) or not len(source):
         return made
-    particles = source.load()
-    cells = CellList.of(particles.positions, particles.masses, system.box_size)
+    cells = _listed(source, system.box_size)
     for row, (center, turn) in enumerate(zip(centers, turns, strict=True)):
         made[row] = cells.extract(
             center, npix=system.npix, rotation=turn, resolution=system.resolution, scales=system.scales[:1]
         )[0]
+    return made
+
+
+def _listed(source: ParticleSource, box_size: float) -> CellList:
+    particles = source.load()
+    return CellList.of(particles.positions, particles.masses, box_size)
+
+
+def _box_maps(pair: SimulationPair, config: HalosConfig) -> Array:
+    """(4, npix, npix) of the whole box: dark matter only, then each species; what painted boxes are compared with."""
+    system, sources = config.system, [pair.dmo, *pair.species.values()]
+    plan = Geometry(system.box_size, system.npix, system.resolution, system.scales)
+    made = np.zeros((len(sources), system.npix, system.npix), dtype="<f4")
+    for row, source in enumerate(sources):
+        if len(source):
+            particles = source.load()
+            made[row] = box_map(particles.positions, particles.masses, plan)
     return made
 
 

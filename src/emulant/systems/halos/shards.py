@@ -19,7 +19,7 @@ from emulant.dataset.npz import ArrayDataset, case_row, names_in, read_arrays
 from emulant.dataset.seams import Array, CaseResult, Dataset, Field
 from emulant.dataset.store import Store
 from emulant.errors import DataError
-from emulant.systems.halos.samples import Cutout
+from emulant.systems.halos.samples import BOX, Cutout
 
 MAPS = "Msun/h per pixel of npix"
 FIELDS: Mapping[str, Field] = {
@@ -54,6 +54,9 @@ def write(result: CaseResult, folder: Path, layout: str) -> list[Path]:
         )
         for name, kind in FIELDS.items()
     }
+    if BOX in result.arrays:
+        about = {"unit": MAPS, "maps": "dark matter only, dm, gas, stars; node i at i pixels"}
+        datasets[BOX] = hdf5.Stored(np.asarray(result.arrays[BOX], dtype="<f4"), about, 1, options)
     attributes = {
         **result.record["geometry"],
         "group_key": result.record["group_key"],

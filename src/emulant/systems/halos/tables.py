@@ -51,6 +51,7 @@ class PainterTable(TrainedTable):
         warmup=0.05,
         scheduler="cosine",
         minimum_learning_rate=1e-5,
+        ema=0.995,
         monitor="loss",
     )
 
