@@ -134,19 +134,18 @@ def generate(
     engine = engine or Local(available_cores())
     work = GenerateShards(study.system, study.config, run_folder.root, study.data_key)
     open_shards: list[Shard] = []
-    for split in wanted:
-        work.store(split).begin()
+    retry_failed = retry_failed or getattr(study.system, "mendable", False)
     with logged(run_folder, "simulate"):
         for pass_ in study.system.passes:  # a pass may read what the one before it has written
             asked = [shard for split in wanted for shard in _chosen(study, pass_, split, shards)]
+            for store in {work.store(shard) for shard in asked}:
+                store.begin()
             todo = [
-                shard
-                for shard in asked
-                if not work.store(shard.split).is_done(shard, work.key, retry_failed=retry_failed)
+                shard for shard in asked if not work.store(shard).is_done(shard, work.key, retry_failed=retry_failed)
             ]
             _work_off(engine, work, asked, todo, listen)
             open_shards += todo
-    summaries = {split: _summarise(study, work.store(split), open_shards) for split in wanted}
+    summaries = {split: _summarise(study, Store(run_folder.split(split)), open_shards) for split in wanted}
     _judge(study, summaries)
     return summaries
 
@@ -179,7 +178,7 @@ def _work_off(
 def _summarise(study: Study, store: Store, computed: Sequence[Shard]) -> SplitSummary:
     """Write the manifest of a split, and what it holds."""
     system, split = study.system, store.folder.name
-    shards = [shard for pass_ in system.passes for shard in system.shards(study.config, pass_, split)]
+    shards = system.shards(study.config, system.passes[-1], split)
     sidecars = [sidecar for shard in shards if (sidecar := store.sidecar(shard.id)) is not None]
     fields = dict(getattr(system, "fields", {}))
     digest = store.write_manifest(system.name, split, study.data_key, fields, shards)

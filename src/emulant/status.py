@@ -28,7 +28,7 @@ def status(run: Run) -> dict[str, Any]:
 
 def _split(run: Run, split: str) -> dict[str, Any]:
     study, store = run.study, Store(run.folder.split(split))
-    shards = [shard for pass_ in study.system.passes for shard in study.system.shards(study.config, pass_, split)]
+    shards = study.system.shards(study.config, study.system.passes[-1], split)
     if store.folder.is_dir() and not store.is_ours:
         return {"made_elsewhere": True, "cases": len(run.dataset(split))}
     done = [shard for shard in shards if store.is_done(shard, study.data_key, read=False)]

@@ -97,7 +97,7 @@ def _plain(table: BaseModel) -> Document:
 
 
 _STAGES = frozenset({"surrogates", "training", "evaluation", "report", "splits"})
-"""The tables that decide no byte of a case."""
+"""The tables that decide no byte of a case (but shares of a whole decide which split a case belongs to)."""
 
 
 def data_tables(document: Document) -> Document:
@@ -106,7 +106,11 @@ def data_tables(document: Document) -> Document:
     table = document.get("dataset")
     settings = table if isinstance(table, dict) else {}
     dataset = {key: value for key, value in settings.items() if key not in ("timeout", "allowed_failures")}
-    return {**kept, "dataset": dataset}
+    sizes = document.get("splits")
+    shares = {
+        key: value for key, value in (sizes if isinstance(sizes, dict) else {}).items() if isinstance(value, float)
+    }
+    return {**kept, "dataset": dataset, **({"splits": shares} if shares else {})}
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

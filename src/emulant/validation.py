@@ -103,6 +103,8 @@ def validate(
             verdict.findings += _guarded(split, "physics", partial(deeply, dataset, deep))
     leaks = getattr(run.study.system, "check_leaks", _check_leaks)
     verdict.findings += _guarded(run.folder.root.name, "leak", partial(leaks, datasets))
+    if run.is_ours:
+        verdict.findings += _check_passes(run, splits)
     look = getattr(run.study.system, "check_files", None)
     verdict.findings += look(run.folder.root) if look else ()
     return verdict
@@ -148,26 +150,43 @@ def _check_store(run: Run, split: str) -> Iterator[Finding]:
     if not store.is_ours:
         yield from _check_numbers(run, split)
         return
-    signed = set()
-    for pass_ in study.system.passes:
-        for shard in study.system.shards(study.config, pass_, split):
-            sidecar = store.sidecar(shard.id)
-            if sidecar is None or tuple(case.case for case in sidecar.cases) != shard.cases:
-                yield Finding(
-                    split, "missing", f"shard {shard.id} (cases {shard.cases[0]} to {shard.cases[-1]}) is not done"
-                )
-                continue
-            if sidecar.key != study.data_key:
-                yield Finding(split, "study", f"shard {shard.id} was made by another study")
-            for file in sidecar.files:
-                signed.add(file.path)
-                if fault := file.fault(folder):
-                    yield Finding(f"{split}/{file.path}", "file", fault)
-            for case in sidecar.cases:
-                if case.status == "failed":
-                    yield Finding(split, "failed", f"case {case.case}: {case.reason}")
+    signed: set[str] = set()
+    yield from _check_shards(
+        run, store, split, study.system.shards(study.config, study.system.passes[-1], split), signed
+    )
     yield from _check_manifest(run, split)
     yield from _strangers(folder, signed)
+
+
+def _check_passes(run: Run, splits: Sequence[str]) -> Iterator[Finding]:
+    """What the passes before the last have left for them to read."""
+    study = run.study
+    for pass_ in study.system.passes[:-1]:
+        shards = [shard for split in splits for shard in study.system.shards(study.config, pass_, split)]
+        store, signed = Store(run.folder.split(pass_)), set[str]()
+        if shards:
+            yield from _check_shards(run, store, pass_, shards, signed)
+        if shards and set(splits) == set(study.system.splits(study.config)):
+            yield from _strangers(store.folder, signed)
+
+
+def _check_shards(run: Run, store: Store, where: str, shards: Sequence[Shard], signed: set[str]) -> Iterator[Finding]:
+    """Receipts and hashes of one store; the files that they name are added to `signed`."""
+    for shard in shards:
+        sidecar = store.sidecar(shard.id)
+        if sidecar is None or tuple(case.case for case in sidecar.cases) != shard.cases:
+            cases = f"cases {shard.cases[0]} to {shard.cases[-1]}"
+            yield Finding(where, "missing", f"shard {shard.id} ({cases}) is not done")
+            continue
+        if sidecar.key != run.study.data_key:
+            yield Finding(where, "study", f"shard {shard.id} was made by another study")
+        for file in sidecar.files:
+            signed.add(file.path)
+            if fault := file.fault(store.folder):
+                yield Finding(f"{where}/{file.path}", "file", fault)
+        for case in sidecar.cases:
+            if case.status == "failed":
+                yield Finding(where, "failed", f"case {case.case}: {case.reason}")
 
 
 def _check_numbers(run: Run, split: str) -> Iterator[Finding]:
@@ -267,8 +286,7 @@ def _resimulate(run: Run, dataset: Dataset, count: int, verdict: Verdict) -> Non
     chosen = stream(run.study.config.seed, "subsample", len(known)).permutation(known)[:count].tolist()
     tolerance = float(getattr(run.study.system, "tolerance", 0.0))
     for case in sorted(chosen):
-        shard = Shard("again", dataset.split, (case,))
-        result = run.study.system.simulate(shard, run.study.config)[0]
+        result = run.study.system.resimulate(dataset, case, run.study.config, run.folder.root)
         verdict.resimulated += 1
         verdict.findings += _guarded(
             dataset.split, "resimulate", partial(_compare, dataset, result, tolerance, verdict)

@@ -112,7 +112,7 @@ def test_failed_cases_are_outside_the_hash_and_rejected_ones_inside(tmp_path):
         config = toy.ToyConfig(system=toy.ToyTable(behaviour=behaviour))
         work = GenerateShards(toy.system, config, folder, "key")
         work(Shard("0", "training", (0, 1)))
-        return work.store("training").sidecar("0")
+        return work.store(Shard("0", "training", (0, 1))).sidecar("0")
 
     fine, failed, rejected = sidecar({}), sidecar({"training/1": "raise"}), sidecar({"training/1": "reject"})
     assert len({fine.sha256, failed.sha256, rejected.sha256}) == 3

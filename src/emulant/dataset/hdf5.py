@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import hdf5plugin  # noqa: F401 (registers the compressions of the field)
 import numpy as np
 
 from emulant.dataset.atomic import replacing
@@ -73,8 +74,19 @@ def dataset_of(file: h5py.File, path: Path, name: str) -> h5py.Dataset:
     return found
 
 
-def write(path: Path, datasets: Mapping[str, Stored | Array], attributes: Mapping[str, Any] | None = None) -> Path:
+def write(
+    path: Path,
+    datasets: Mapping[str, Stored | Array],
+    attributes: Mapping[str, Any] | None = None,
+    groups: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Path:
     """Write a file; it gets its name when it is complete. A name may be a path, such as `PartType1/Masses`.
+
+    Args:
+        path: The file.
+        datasets: Name -> array.
+        attributes: Of the file.
+        groups: Name -> attributes, of groups that are there for them, such as `Header`.
 
     Raises:
         DataError: The operating system refused.
@@ -82,6 +94,8 @@ def write(path: Path, datasets: Mapping[str, Stored | Array], attributes: Mappin
     """
     with replacing(path) as partial, h5py.File(partial, "w", libver="latest", locking=False) as file:
         _describe(file, attributes or {})
+        for name, described in (groups or {}).items():
+            _describe(file.create_group(name), described)
         for name, value in datasets.items():
             _write(file, name, value if isinstance(value, Stored) else Stored(np.asarray(value)))
     return path

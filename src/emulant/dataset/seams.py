@@ -38,6 +38,8 @@ class Shard:
     split: str
     cases: tuple[int, ...]
     pass_: str = "cases"
+    root: Path | None = None
+    """The run folder, where a pass finds what the passes before it have written; known to those who work on it."""
 
     def only(self, cases: Iterable[int]) -> Shard:
         """This shard with just the given cases."""
@@ -410,7 +412,8 @@ class System(Protocol):
     def oracles(self) -> Mapping[str, Learner]: ...
 
     @property
-    def metrics(self) -> Mapping[str, Metric]: ...
+    def metrics(self) -> Mapping[str, Metric]:
+        """Name -> metric; NAME/PART is the metric NAME of a part of the field, which stands in a group of its own."""
 
     @property
     def figures(self) -> Mapping[str, Any]:
@@ -466,6 +469,9 @@ class System(Protocol):
 
     def predictions(self, folder: Path) -> Any:
         """How the predictions of one model are kept in a folder: see `emulant.evaluation.predictions`."""
+
+    def resimulate(self, dataset: Dataset, case: int, config: Any, root: Path) -> CaseResult:
+        """A case of a dataset once more; `root` is the run folder."""
 
     def check(self, dataset: Dataset) -> Iterable[Finding]:
         """The physics: conservation, drift, overlap."""

@@ -114,6 +114,12 @@ def _content_hash(cases: Sequence[StoredCase], files: Sequence[StoredFile]) -> s
     return hash_value([settled, sorted((file.path, file.sha256) for file in files)])
 
 
+def shard_folder(root: Path, passes: Sequence[str], shard: Shard) -> Path:
+    """Where the files of a shard lie in a run: those of the last pass in the folder of their split, those of a pass
+    before it in a folder of that pass."""
+    return root / (shard.split if shard.pass_ == passes[-1] else shard.pass_)
+
+
 @dataclass(frozen=True)
 class Store:
     """The shards below one split's folder."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from emulant.dataset.seams import CaseResult, Product, Shard, ShardOutcome, System
-from emulant.dataset.store import Store
+from emulant.dataset.store import Store, shard_folder
 from emulant.dataset.tables import DataConfig
 from emulant.errors import SimulationError
 
@@ -30,9 +30,9 @@ class GenerateShards:
     def modules(self) -> Sequence[str]:
         return (__name__, type(self.system).__module__, *getattr(self.system, "kernels", ()))
 
-    def store(self, split: str) -> Store:
-        """Where the shards of a split go."""
-        return Store(self.root / split)
+    def store(self, shard: Shard) -> Store:
+        """Where a shard goes."""
+        return Store(shard_folder(self.root, self.system.passes, shard))
 
     @property
     def timeout(self) -> float | None:
@@ -49,18 +49,18 @@ class GenerateShards:
         """
         start = time.perf_counter()
         excluded = excluded or {}
-        tried = shard.only(case for case in shard.cases if case not in excluded)
+        tried = replace(shard, root=self.root).only(case for case in shard.cases if case not in excluded)
         results = {result.case: result for result in self._simulate(tried)}
         results |= {case: CaseResult(case, status="failed", reason=reason) for case, reason in excluded.items()}
         product = [results[case] for case in shard.cases]
-        store = self.store(shard.split)
+        store = self.store(shard)
         files = self.system.write(shard, [result for result in product if result.status == "ok"], store.folder)
         sidecar = store.commit(shard, self.key, product, files, time.perf_counter() - start)
         return sidecar.outcome(shard)
 
     def probe(self, shard: Shard) -> None:
         """Simulate and forget: whether the process survives it is all that is asked."""
-        self._simulate(shard)
+        self._simulate(replace(shard, root=self.root))
 
     def _simulate(self, shard: Shard) -> Product:
         if not shard.cases:

@@ -345,11 +345,18 @@ def _aggregates(block: _Block, draws: Resampling, metrics: Mapping[str, Metric])
         labels = product(zip(block.models, block.kinds, strict=True), names, block.horizons)
         numbers = zip(*(array.ravel().tolist() for array in (*_parts(estimate), counts)), strict=True)
         rows += [
-            (block.split, model, kind, name, block.group, horizon, *row)
+            (block.split, model, kind, *_row(name, block.group), horizon, *row)
             for ((model, kind), name, horizon), row in zip(labels, numbers, strict=True)
             if row[-1]
         ]
     return _frame(rows)
+
+
+def _row(key: str, group: str) -> tuple[str, str]:
+    """Metric and group of a table row. A key NAME/PART is the metric NAME of a part of the field, such as a species:
+    its rows stand in the group PART, or of a group of cases in `PART GROUP`."""
+    name, _, part = key.partition("/")
+    return name, part if part and group == "all" else f"{part} {group}".strip()
 
 
 def _skill(block: _Block, draws: Resampling, headline: str, metric: Metric) -> tuple[pl.DataFrame, pl.DataFrame]:

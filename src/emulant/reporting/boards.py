@@ -59,7 +59,8 @@ DERIVED = {
 def described(metrics: Mapping[str, Metric]) -> dict[str, Meaning]:
     """The meanings of a system's metrics and of those that evaluation derives from them."""
     own = {
-        name: Meaning(metric.unit, metric.meaning, metric.better, metric.perfect) for name, metric in metrics.items()
+        name.partition("/")[0]: Meaning(metric.unit, metric.meaning, metric.better, metric.perfect)
+        for name, metric in metrics.items()
     }
     return {**own, **{name: meaning for name, meaning in DERIVED.items() if name not in own}}
 

@@ -37,6 +37,8 @@ class BaseSystem:
     PredictOptions: type[Table] = Table
     RenderOptions: type[Table] = Table
     passes: Sequence[str] = ("cases",)
+    mendable: bool = False
+    """Whether cases fail for files that a user may have mended since: then every call tries failed cases again."""
     kernels: Sequence[str] = ()
     """Heavy modules that only simulations need; workers have them before the first case."""
     surrogates: Mapping[str, Learner] = {}
@@ -78,6 +80,10 @@ class BaseSystem:
     def simulate_case(self, split: str, case: int, config: Any) -> CaseResult:
         """One case; pure in (split, case, config). Random numbers come from `seeds.case_stream`."""
         raise NotImplementedError(f"{type(self).__name__} needs simulate_case or simulate")
+
+    def resimulate(self, dataset: Dataset, case: int, config: Any, root: Path) -> CaseResult:
+        """A case of a dataset once more; `root` is the run folder."""
+        return self.simulate(Shard("again", dataset.split, (case,), self.passes[-1], root), config)[0]
 
     def write(self, shard: Shard, product: Product, folder: Path) -> list[Path]:
         return npz.write_shard(shard, product, folder)

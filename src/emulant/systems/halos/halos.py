@@ -1,0 +1,144 @@
+"""Halos as the rest of the program sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from emulant.dataset.seams import CaseResult, Dataset, Field, Finding, Learner, Metric, Product, Shard
+from emulant.dataset.tables import Table
+from emulant.systems.base import BaseSystem
+from emulant.systems.halos import plan
+from emulant.systems.halos.config import HalosConfig, HalosEvaluation
+from emulant.systems.halos.options import PredictOptions
+from emulant.systems.halos.tables import FlowTable, OneHaloTable, TransferTable, UNetTable
+
+_BASELINES, _REFERENCES = "emulant.systems.halos.baselines", "emulant.systems.halos.references"
+SIMULATIONS, CUTOUTS = "simulations", "cutouts"
+
+
+class Halos(BaseSystem):
+    """Paired boxes -> cutouts around halos -> gas and stars painted into dark matter."""
+
+    name = "halos"
+    summary = "Dark-matter halos, and the gas and stars that a box with baryons has in their place."
+    Config = HalosConfig
+    targets = ("target",)
+    passes = (SIMULATIONS, CUTOUTS)
+    mendable = True
+    tolerance = 0.0
+    studies = Path(__file__).parent / "studies"
+    kernels = ("emulant.systems.halos.boxes", "emulant.systems.halos.samples", "emulant.systems.halos.shards")
+    task = "emulation"
+    Evaluation = HalosEvaluation
+    PredictOptions = PredictOptions
+    headline = "crps"
+    board = ("crps", "star_occupancy", "star_jaccard", "peak_ratio")
+    probe = "emulant.systems.halos.probe:probe"
+    surrogates: Mapping[str, Learner] = {
+        "unet": Learner(UNetTable, "emulant.systems.halos.painter:UNetPainter", extra="torch"),
+        "flow": Learner(FlowTable, "emulant.systems.halos.painter:FlowPainter", extra="torch"),
+    }
+    baselines: Mapping[str, Learner] = {
+        "identity": Learner(Table, f"{_BASELINES}:Identity"),
+        "transfer": Learner(TransferTable, f"{_BASELINES}:Transfer"),
+        "one_halo": Learner(OneHaloTable, f"{_BASELINES}:OneHalo"),
+        "transfer_scatter": Learner(TransferTable, f"{_REFERENCES}:TransferScatter"),
+        "untrained": Learner(Table, f"{_REFERENCES}:Untrained"),
+    }
+    oracles: Mapping[str, Learner] = {"hydro_replace": Learner(Table, f"{_REFERENCES}:HydroReplace")}
+    figures: Mapping[str, Any] = {
+        name: f"emulant.systems.halos.figures:{name}"
+        for name in ("gallery", "spectra", "cutout_spectra", "correction", "profiles", "calibration", "response")
+    }
+    exports: Mapping[str, Any] = {
+        "files": "emulant.systems.halos.exports:files",
+        "large-scale": "emulant.systems.halos.exports:large_scale",
+    }
+
+    @property
+    def fields(self) -> Mapping[str, Field]:  # type: ignore[override]
+        from emulant.systems.halos.shards import FIELDS
+
+        return FIELDS
+
+    @property
+    def metrics(self) -> Mapping[str, Metric]:
+        from emulant.systems.halos.metrics import METRICS
+        from emulant.systems.halos.probe import PROBED
+
+        return {**METRICS, **PROBED}
+
+    def splits(self, config: HalosConfig) -> Mapping[str, int]:
+        """Split -> number of simulations."""
+        return plan.splits(config)
+
+    def shards(self, config: HalosConfig, pass_: str, split: str) -> Sequence[Shard]:
+        """A box of initial conditions, or the cutouts of one simulation."""
+        boxes = plan.in_split(config, split)
+        if pass_ == CUTOUTS:
+            numbers = [number for box in boxes for number in box.simulations]
+        else:
+            numbers = [box.number for box in boxes if config.system.source.kind == "embedded"]
+        return [Shard(f"{number:05d}", split, (number,), pass_) for number in numbers]
+
+    def simulate(self, shard: Shard, config: HalosConfig) -> Product:
+        from emulant.systems.halos import boxes, samples
+
+        if shard.pass_ == SIMULATIONS:
+            wanted = {box.number: box for box in plan.in_split(config, shard.split)}
+            return [boxes.simulate(wanted[number], config) for number in shard.cases]
+        made = [samples.sample(number, shard.split, config, _root(shard)) for number in shard.cases]
+        return [replace(result, record={**result.record, "layout": config.dataset.layout}) for result in made]
+
+    def write(self, shard: Shard, product: Product, folder: Path) -> list[Path]:
+        from emulant.systems.halos import boxes, shards
+
+        if shard.pass_ == SIMULATIONS:
+            return [path for result in product for path in boxes.write(result, folder)]
+        return [path for result in product for path in shards.write(result, folder, result.record["layout"])]
+
+    def resimulate(self, dataset: Dataset, case: int, config: HalosConfig, root: Path) -> CaseResult:
+        from emulant.systems.halos import samples
+
+        cutout = samples.Cutout.of(case)
+        result = samples.sample(cutout.simulation, dataset.split, config, root, only=cutout)
+        return next(samples.single(result, case))
+
+    def open(self, folder: Path, config: HalosConfig | None = None) -> Dataset:
+        from emulant.systems.halos.shards import open_split
+
+        if config is None:
+            return open_split(folder, None)
+        asked = [number for box in plan.in_split(config, folder.name) for number in box.simulations]
+        return open_split(folder, asked)
+
+    def check(self, dataset: Dataset) -> Iterable[Finding]:
+        from emulant.systems.halos.checks import check
+
+        return check(dataset)
+
+    def describe(self, dataset: Dataset, evaluation: Any, folder: Path) -> Any:
+        from emulant.systems.halos.metrics import with_mass_bins
+
+        return with_mass_bins(dataset)
+
+    def scoring(self, run: Any) -> Mapping[str, Any]:
+        from emulant.systems.halos.metrics import scoring
+
+        return scoring(run)
+
+    def predict(self, surrogate: Any, source: Path, target: Path, options: Any, config: HalosConfig) -> None:
+        from emulant.systems.halos.predict import paint_snapshot
+
+        paint_snapshot(surrogate, source, target, options, config)
+
+
+def _root(shard: Shard) -> Path:
+    assert shard.root is not None  # those who work on a shard say where
+    return shard.root
+
+
+system = Halos()

@@ -1,0 +1,26 @@
+"""The flags that `emulant predict` has for halos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from emulant.dataset.tables import Table
+
+
+class PredictOptions(Table):
+    """The flags of `emulant predict RUN SNAPSHOT`."""
+
+    fof: Path | None = None
+    """Folder of the catalogue; by default the snapshot's own, then ../../FOF/NAME, then friends of friends."""
+    params: Path | None = None
+    """File of parameters; by default `CosmoAstroSeed_*.txt` beside the simulation, then what its header says."""
+    samples: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Draws; of more than one the mean and the standard deviation are written."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    batch: Annotated[int, Field(ge=1)] = 16
+    """Halos that are painted at once."""
+    format: Literal["npz", "hdf5", "npy"] = "npz"
+    """`npz` is always written; the others besides."""
