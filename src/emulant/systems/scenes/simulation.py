@@ -126,7 +126,8 @@ def _add_joint(space: pymunk.Space, joint: Joint, bodies: Sequence[pymunk.Body])
 def _run(space: pymunk.Space, bodies: Sequence[pymunk.Body], scene: Scene, frames: int) -> State:
     """All frames are gathered in one buffer and read at the end."""
     buffer, h, substeps = batch.Buffer(), STEP / scene.engine.substeps, range(scene.engine.substeps)
-    kick = None if scene.force is None else _Kick(space, scene.force, np.array([b.mass for b in scene.bodies]), h)
+    rows = _rows(space, bodies)
+    kick = None if scene.force is None else _Kick(space, rows, scene, h)
     step, read = space.step, batch.get_space_bodies
     for _ in range(frames):
         for _ in substeps:
@@ -134,25 +135,35 @@ def _run(space: pymunk.Space, bodies: Sequence[pymunk.Body], scene: Scene, frame
                 kick()
             step(h)
         read(space, _READ, buffer)
-    states = np.frombuffer(bytes(buffer.float_buf()), dtype=np.float64)
-    return states.reshape(frames, len(bodies), 6)
+    states = np.frombuffer(bytes(buffer.float_buf()), dtype=np.float64).reshape(frames, -1, 6)
+    return states[:, rows]
+
+
+def _rows(space: pymunk.Space, bodies: Sequence[pymunk.Body]) -> NDArray[np.int64]:
+    """Where the bodies stand in what the batch interface reads; the world's own body is among them."""
+    buffer = batch.Buffer()
+    batch.get_space_bodies(space, batch.BodyFields.BODY_ID, buffer)
+    read = memoryview(buffer.int_buf()).cast("P").tolist()  # type: ignore[arg-type]
+    return np.array([read.index(body.id) for body in bodies], dtype=np.int64)
 
 
 class _Kick:
     """Adds h a(p) to all velocities."""
 
-    def __init__(self, space: pymunk.Space, force: Force, masses: State, h: float) -> None:
-        self.space, self.force, self.masses, self.h = space, force, masses, h
+    def __init__(self, space: pymunk.Space, rows: NDArray[np.int64], scene: Scene, h: float) -> None:
+        assert scene.force is not None
+        self.space, self.rows, self.force, self.h = space, rows, scene.force, h
+        self.masses = np.array([body.mass for body in scene.bodies])
         self.positions, self.velocities = batch.Buffer(), batch.Buffer()
 
     def __call__(self) -> None:
         p = self._read(batch.BodyFields.POSITION, self.positions)
         v = self._read(batch.BodyFields.VELOCITY, self.velocities)
-        v += self.h * acceleration(self.force, p, self.masses)
+        v[self.rows] += self.h * acceleration(self.force, p[self.rows], self.masses)
         batch.set_space_bodies(self.space, batch.BodyFields.VELOCITY, self.velocities)
 
     def _read(self, fields: batch.BodyFields, buffer: batch.Buffer) -> State:
-        """(N, 2), the memory of the buffer itself."""
+        """(bodies that the engine knows, 2), the memory of the buffer itself."""
         buffer.clear()
         batch.get_space_bodies(self.space, fields, buffer)
         return np.frombuffer(buffer.float_buf(), dtype=np.float64).reshape(-1, 2)
