@@ -113,7 +113,7 @@ class Engine:
     iterations: int = 10
     damping: float = 1.0
     collision_slop: float = 0.1
-    collision_bias: float = 0.0017970074436457143
+    collision_bias: float = 0.9**60
     collision_persistence: int = 3
     name: str = "pymunk"
     version: str = ""
@@ -185,6 +185,5 @@ FIELDS: Mapping[str, Field] = {
 `mask` tells the bodies that are there (true over all frames of a scene). The points of a static piece with fewer than
 `CORNERS` of them repeat the last one, so that edges between repeated points have no length. `joint_bodies` are
 numbers along the axis of bodies, `STATIC` = -1 for the world. `force[0]` is the place of its kind in `FORCE_KINDS`.
-Type (also `family`), category, difficulty, number and seed are columns of `Dataset.cases`; of these only `difficulty`
-and `objects` are numbers that a surrogate sees as parameters.
+`Dataset.cases` has the type as `family`, the `category`, and as parameters the `difficulty` and how many `objects`.
 """

@@ -102,8 +102,7 @@ def _add_static(space: pymunk.Space, piece: Static) -> None:
         shape = pymunk.Poly(space.static_body, piece.points)
     shape.friction, shape.elasticity = piece.friction, piece.elasticity
     if piece.surface_velocity != (0.0, 0.0):
-        # Chipmunk's surface velocity is that of the body relative to the surface
-        shape.surface_velocity = (-piece.surface_velocity[0], -piece.surface_velocity[1])
+        shape.surface_velocity = piece.surface_velocity
     space.add(shape)
 
 
