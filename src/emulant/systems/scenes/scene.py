@@ -113,7 +113,7 @@ class Engine:
     iterations: int = 10
     damping: float = 1.0
     collision_slop: float = 0.1
-    collision_bias: float = 0.9**60
+    collision_bias: float = 0.0017970074436457143
     collision_persistence: int = 3
     name: str = "pymunk"
     version: str = ""
