@@ -8,13 +8,13 @@ from collections.abc import Callable
 from emulant.systems.scenes.events import Watched
 from emulant.systems.scenes.scenario import SPACE, Scenario
 from emulant.systems.scenes.scene import Vector
-from emulant.systems.scenes.stage import FASTEST, FLOOR, Stage
+from emulant.systems.scenes.stage import FASTEST, FLOOR, Material, Stage
 
 
 def billiards(stage: Stage, d: int) -> None:
     """A cue disc breaks a triangle of discs on a table without gravity."""
     stage.box(floor=(0.05, 0.9), walls=(0.05, 0.9))
-    radius, ball = 12.0, {"mass": 1.0, "friction": 0.05, "elasticity": 0.92}
+    radius, ball = 12.0, Material(mass=1.0, friction=0.05, elasticity=0.92)
     angle, speed = math.radians(stage.about(0, 5)), stage.uniform(400, 800)
     velocity = (speed * math.cos(angle), speed * math.sin(angle))
     stage.disc(stage.about(150, 10), stage.about(300, 10), radius, velocity, **ball)

@@ -9,7 +9,7 @@ import numpy as np
 from emulant.systems.scenes.events import Watched
 from emulant.systems.scenes.scenario import SPACE, Scenario
 from emulant.systems.scenes.scene import Force, Vector
-from emulant.systems.scenes.stage import CLEARANCE, FASTEST, FLOOR, LEFT, RIGHT, Stage
+from emulant.systems.scenes.stage import CLEARANCE, FASTEST, FLOOR, LEFT, RIGHT, Material, Stage
 
 SLOPE = 3.0
 """px, half thickness of slopes and shelves."""
@@ -30,8 +30,8 @@ def avalanche(stage: Stage, d: int) -> None:
         loose = 18.25 - radius
         along, off = 30 + place * pitch + stage.about(0, loose), SLOPE + CLEARANCE + 18 + row * pitch
         off += stage.uniform(-loose, loose) + 0.25
-        where = (foot[axis] + along * up[axis] + off * normal[axis] for axis in (0, 1))
-        stage.disc(*where, radius, **stage.material())
+        x, y = (foot[axis] + along * up[axis] + off * normal[axis] for axis in (0, 1))
+        stage.disc(x, y, radius, **stage.material())
 
 
 def slid(seen: Watched) -> bool:
@@ -216,18 +216,17 @@ def chain_reaction(stage: Stage, d: int) -> None:
         height, pitch = stage.uniform(22, min(30.0, lift - 10)), 672 / (in_row - 1)
         for place in range(count):
             where = begin + side * (2 + pitch * place + (stage.about(0, 0.08 * pitch) if place else 0.0))
-            stage.block(where, ground + height / 2, stage.uniform(6, 8), height, friction=0.9, elasticity=0.05)
+            stage.block(where, ground + height / 2, stage.uniform(6, 8), height, friction=0.4, elasticity=0.05)
         if row == 0:
             radius = stage.uniform(10, 15)
-            where = begin - side * (radius + 6), ground + max(height - 3, radius + 1)
-            trigger = (*where, radius, (side * 300.0, 0.0))
-    stage.disc(*trigger, mass=4.0, elasticity=0.1)
+            trigger = begin - side * (radius + 6), ground + max(height - 3, radius + 1)
+    stage.disc(*trigger, radius, (300.0, 0.0), mass=4.0, elasticity=0.1)
 
 
 def _shelf(stage: Stage, row: int, side: int, ground: float, begin: float, end: float, lift: float) -> None:
     """What a row stands on, open at its far end, and there a slide that leads the last tile to the next row."""
     wall = (LEFT, RIGHT) if side > 0 else (RIGHT, LEFT)
-    stage.segment((wall[0], ground - SLOPE), (end, ground - SLOPE), SLOPE, friction=0.8, elasticity=0.1)
+    stage.segment((wall[0], ground - SLOPE), (end, ground - SLOPE), SLOPE, friction=1.6, elasticity=0.1)
     slide = (wall[1] - side * 2, ground - 4), (end + side * 14, ground - lift + 12)
     stage.segment(*slide, 2, friction=0.1, elasticity=0.1)
 
@@ -242,10 +241,8 @@ def fluid_sim(stage: Stage, d: int) -> None:
     for x, y in ((250, 200), (400, 130), (550, 200)):
         px, py = stage.about(x, 30), stage.about(y, 10)
         stage.polygon([(px - 40, py - 10), (px + 40, py - 10), (px + 40, py + 10), (px - 40, py + 10)])
-    water = {"mass": 0.8, "friction": 0.1, "elasticity": 0.3}
-    for _ in range(60 + 60 * d):
-        where = stage.free(stage.uniform(4, 7), stage.within(90, 710, 280, 575))
-        stage.disc(*where, **water)
+    water = Material(mass=0.8, friction=0.1, elasticity=0.3)
+    stage.scatter(60 + 60 * d, (4, 7), stage.within(90, 710, 280, 575), water)
 
 
 def poured(seen: Watched) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +49,8 @@ SCENES = pa.schema(
 
 def integers(state: Array) -> NDArray[np.int32]:
     """A stored state (..., 6) as the whole numbers that it is made of."""
-    return np.rint(state * SCALE).astype("<i4")
+    whole: NDArray[np.int32] = np.rint(state * SCALE).astype("<i4")
+    return whole
 
 
 def digest(whole: NDArray[np.int32]) -> str:
@@ -136,8 +136,3 @@ def _check_version(file: pq.ParquetFile, path: Path) -> None:
         raise DataError(
             f"{path}: has format version {version}; this emulant reads {FORMAT_VERSION}.", "Update emulant."
         )
-
-
-def whole_state(rows: Sequence[Any], frames: int, bodies: int) -> NDArray[np.int32]:
-    """Rows of numbers, frame by frame and body by body, as integers (T, N, 6)."""
-    return integers(np.array(rows, dtype=np.float64).reshape(frames, bodies, 6))

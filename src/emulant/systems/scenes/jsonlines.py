@@ -78,7 +78,7 @@ def read_scene(path: Path) -> tuple[Scene, NDArray[np.float64]]:
         raise DataError(f"{path}: is empty.")
     scene = scene_of(_json(lines[0], f"{path}: line 1"), str(path))
     first = 0
-    rows = []
+    rows: list[list[tuple[float, ...]]] = []
     for number, line in enumerate(lines[1:], 2):
         where = f"{path}: line {number}"
         frame, state = _frame(_json(line, where), len(scene.bodies), where)

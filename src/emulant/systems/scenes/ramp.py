@@ -20,8 +20,8 @@ def lay_along(stage: Stage, top: Vector, down: Vector, radii: list[float], first
     for radius in radii:
         along += radius
         off = SURFACE + radius + CLEARANCE
-        where = (top[axis] + along * down[axis] + off * normal[axis] for axis in (0, 1))
-        stage.disc(*where, radius, **stage.material())
+        x, y = (top[axis] + along * down[axis] + off * normal[axis] for axis in (0, 1))
+        stage.disc(x, y, radius, **stage.material())
         along += radius + stage.uniform(2 * CLEARANCE, gap)
 
 

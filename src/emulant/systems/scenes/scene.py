@@ -152,7 +152,7 @@ class Recording:
 
 def quantised(state: NDArray[np.float64]) -> NDArray[np.float64]:
     """A state (..., 6) rounded to what the store holds."""
-    rounded: NDArray[np.float64] = np.rint(state * SCALE) / SCALE
+    rounded: NDArray[np.float64] = np.rint(state * SCALE) / SCALE + 0.0  # never -0.0
     return rounded
 
 

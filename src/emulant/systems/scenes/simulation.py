@@ -95,7 +95,7 @@ def _add_body(space: pymunk.Space, given: Body) -> pymunk.Body:
 def _add_static(space: pymunk.Space, piece: Static) -> None:
     shape: pymunk.Shape
     if piece.kind == "segment":
-        shape = pymunk.Segment(space.static_body, *piece.points, piece.radius)
+        shape = pymunk.Segment(space.static_body, piece.points[0], piece.points[1], piece.radius)
     elif piece.kind == "circle":
         shape = pymunk.Circle(space.static_body, piece.radius, piece.points[0])
     else:
@@ -142,7 +142,7 @@ def _rows(space: pymunk.Space, bodies: Sequence[pymunk.Body]) -> NDArray[np.int6
     """Where the bodies stand in what the batch interface reads; the world's own body is among them."""
     buffer = batch.Buffer()
     batch.get_space_bodies(space, batch.BodyFields.BODY_ID, buffer)
-    read = memoryview(buffer.int_buf()).cast("P").tolist()  # type: ignore[arg-type]
+    read = memoryview(buffer.int_buf()).cast("P").tolist()
     return np.array([read.index(body.id) for body in bodies], dtype=np.int64)
 
 
