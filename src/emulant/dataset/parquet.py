@@ -17,19 +17,23 @@ MEND = "Write it again; `emulant generate` makes a shard of a run anew."
 
 @contextmanager
 def opened(path: Path) -> Iterator[pq.ParquetFile]:
+    """`open_file`, closed again."""
+    with open_file(path) as file:
+        yield file
+
+
+def open_file(path: Path) -> pq.ParquetFile:
     """A Parquet file, its footer read and nothing else; pages are checked against their checksums where they have any.
 
     Raises:
         DataError: The file is missing, torn or not Parquet.
     """
     try:
-        file = pq.ParquetFile(path, page_checksum_verification=True)
+        return pq.ParquetFile(path, page_checksum_verification=True)
     except FileNotFoundError:
         raise DataError(f"{path}: is missing.", MEND) from None
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path}: is not a readable Parquet file: {_first_line(error)}.", MEND) from error
-    with file:
-        yield file
 
 
 def read_group(file: pq.ParquetFile, path: Path, group: int, columns: Sequence[str]) -> pa.Table:
