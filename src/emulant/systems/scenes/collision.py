@@ -128,5 +128,5 @@ COLLISION = (
     Scenario("bowling", "collision", bowling, strike, (4, 7, 11, 11, 11)),
     Scenario("explosion", "collision", explosion, burst, (10, 15, 20, 25, 30)),
     Scenario("head_on", "collision", head_on, clash, (4, 8, 12, 16, 20), SPACE),
-    Scenario("projectile", "collision", projectile, hit, (3, 6, 9, 12, 15)),
+    Scenario("projectile", "collision", projectile, hit, (3, 6, 9, 12, 15), hardest=6),
 )

@@ -117,14 +117,16 @@ def read_state(file: pq.ParquetFile, path: Path, group: int, bodies: int) -> NDA
     Raises:
         DataError: They are damaged, or are not whole frames of that many bodies.
     """
-    table = parquet.read_group(file, path, group, FRAMES.names)
+    table = parquet.read_group(file, path, group, QUANTITIES)
     if bodies < 1 or len(table) % bodies:
         raise DataError(f"{path}: row group {group} has {len(table)} rows for {bodies} objects.", parquet.MEND)
     frames = len(table) // bodies
-    columns = {name: table[name].to_numpy().reshape(bodies, frames) for name in FRAMES.names}
-    if (columns["object"] != np.arange(bodies)[:, None]).any() or (columns["frame"] != np.arange(1, frames + 1)).any():
-        raise DataError(f"{path}: row group {group}: objects and frames are not in order.", parquet.MEND)
-    return np.stack([columns[name].T for name in QUANTITIES], axis=2)
+    return np.stack([_values(table[name]).reshape(bodies, frames).T for name in QUANTITIES], axis=2)
+
+
+def _values(column: pa.ChunkedArray) -> NDArray[np.int32]:
+    whole: NDArray[np.int32] = np.concatenate([chunk.to_numpy() for chunk in column.chunks])  # its own way: by pandas
+    return whole
 
 
 def _check_version(file: pq.ParquetFile, path: Path) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
 import polars as pl
 
@@ -91,21 +92,16 @@ class ScenesDataset:
         return Recording(self.scene(case), state)
 
     def states(self, cases: Sequence[int]) -> list[Array]:
-        """(T, N, 6) of each case; a file is opened once for neighbours."""
-        found: list[Array] = []
-        numbers, first = list(cases), 0
-        while first < len(numbers):
-            place = self._place(numbers[first])
-            if place.is_text:
-                found.append(read_scene(place.path)[1])
-                first += 1
-                continue
-            with parquet.opened(place.frames) as file:
-                while first < len(numbers) and (here := self._place(numbers[first])).path == place.path:
-                    bodies = self._row(here)["object_count"]
-                    found.append(read_state(file, place.frames, here.group, bodies) / SCALE)
-                    first += 1
-        return found
+        """(T, N, 6) of each case."""
+        return [self._state(self._place(case)) for case in cases]
+
+    def _state(self, place: Place) -> Array:
+        if place.is_text:
+            return read_scene(place.path)[1]
+        whole = read_state(
+            _remembered(parquet.open_file, place.frames), place.frames, place.group, self._row(place)["object_count"]
+        )
+        return np.asarray(whole / SCALE)
 
     def digest(self, case: int) -> str | None:
         """The sha256 that the store has of the integers of a scene; None in a tree of JSON lines."""
@@ -113,7 +109,7 @@ class ScenesDataset:
         return None if place.is_text else str(self._row(place)["sha256"])
 
     def _row(self, place: Place) -> dict[str, Any]:
-        return _rows(place.path)[place.group]
+        return _remembered(read_scenes, place.path)[place.group]
 
     def _place(self, case: int) -> Place:
         if case not in self.places:
@@ -205,7 +201,7 @@ def _told(path: Path) -> Iterator[tuple[Place, str, int, int, int]]:
         _require_type(scene.type, path)
         yield Place(path), scene.type, number, scene.difficulty, len(scene.bodies)
         return
-    for group, row in enumerate(_rows(path)):
+    for group, row in enumerate(_remembered(read_scenes, path)):
         _require_type(row["type"], path)
         yield Place(path, group), row["type"], row["scene"], row["difficulty"], row["object_count"]
 
@@ -220,18 +216,18 @@ def _case_row(split: str, case: int, type_: str, difficulty: int, objects: int) 
     return {**row, "category": SCENARIOS[type_].category}
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
-    """The rows of a `scenes` file, remembered as long as the file does not change."""
+def _remembered(read: Callable[[Path], Any], path: Path) -> Any:
+    """What `read` makes of a file, remembered as long as the file does not change."""
     try:
         state = path.stat()
     except OSError as error:
         raise DataError(f"{path}: is missing.", parquet.MEND) from error
-    return _remembered(path, state.st_size, state.st_mtime_ns)
+    return _read_once(read, path, state.st_size, state.st_mtime_ns)
 
 
-@lru_cache(maxsize=128)
-def _remembered(path: Path, _size: int, _changed: int) -> list[dict[str, Any]]:
-    return read_scenes(path)
+@lru_cache(maxsize=64)
+def _read_once(read: Callable[[Path], Any], path: Path, _size: int, _changed: int) -> Any:
+    return read(path)
 
 
 def title(case: int) -> str:

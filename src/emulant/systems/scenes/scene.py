@@ -150,6 +150,12 @@ class Recording:
     """(T, N, 6), see `STATE`; whole multiples of 1 / `SCALE`."""
 
 
+def initial_state(scene: Scene) -> NDArray[np.float64]:
+    """(N, 6): frame 0."""
+    rows = [(*b.position, b.angle, *b.velocity, b.angular_velocity) for b in scene.bodies]
+    return np.array(rows, dtype=np.float64).reshape(-1, 6)
+
+
 def quantised(state: NDArray[np.float64]) -> NDArray[np.float64]:
     """A state (..., 6) rounded to what the store holds."""
     rounded: NDArray[np.float64] = np.rint(state * SCALE) / SCALE + 0.0  # never -0.0

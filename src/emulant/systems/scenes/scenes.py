@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from emulant.dataset.seams import CaseResult, Dataset, Field, Product, Shard
+from emulant.dataset.seams import CaseResult, Dataset, Field, Finding, Product, Shard
 from emulant.systems.base import BaseSystem
 from emulant.systems.scenes.catalogue import case_number, type_and_number
 from emulant.systems.scenes.config import ScenesConfig, ScenesEvaluation
@@ -73,6 +73,17 @@ class Scenes(BaseSystem):
         from emulant.systems.scenes.readers import open_dataset
 
         return open_dataset(folder)
+
+    def check(self, dataset: Any) -> Iterable[Finding]:
+        from emulant.systems.scenes.checks import check
+
+        return check(dataset)
+
+    def check_files(self, root: Path) -> Iterable[Finding]:
+        """What is wrong between the splits of a run."""
+        from emulant.systems.scenes.checks import check_splits
+
+        return check_splits(root)
 
     def geometry(self, config: Any) -> Mapping[str, Any]:
         return {"step": STEP}

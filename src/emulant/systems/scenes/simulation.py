@@ -49,12 +49,6 @@ def simulate(scene: Scene, frames: int | None = None, start: State | None = None
     return states
 
 
-def initial_state(scene: Scene) -> State:
-    """(N, 6): frame 0."""
-    rows = [(*b.position, b.angle, *b.velocity, b.angular_velocity) for b in scene.bodies]
-    return np.array(rows, dtype=np.float64).reshape(-1, 6)
-
-
 def build(scene: Scene, start: State | None = None) -> tuple[pymunk.Space, list[pymunk.Body]]:
     """The engine's own form of a scene: bodies in order, then static pieces, then joints."""
     space = pymunk.Space()
