@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from emulant.dataset.seams import CaseResult, Dataset, Field, Finding, Product, Shard
-from emulant.systems.base import BaseSystem
+from emulant.dataset.seams import CaseResult, Dataset, Field, Finding, Learner, Metric, Product, Shard
+from emulant.dataset.tables import Table
+from emulant.systems.base import PERSISTENCE, BaseSystem
 from emulant.systems.scenes.catalogue import case_number, type_and_number
 from emulant.systems.scenes.config import ScenesConfig, ScenesEvaluation
+from emulant.systems.scenes.graph.table import ContactGraphTable
+from emulant.systems.scenes.metrics import METRICS
 from emulant.systems.scenes.scene import FIELDS, STEP
+
+LAWS = "emulant.systems.scenes.baselines"
+GRAPH = "emulant.systems.scenes.graph.surrogate"
+UNTRAINED: Mapping[str, Learner] = (
+    {"untrained": Learner(ContactGraphTable, f"{GRAPH}:Untrained", extra="torch")} if find_spec("torch") else {}
+)
+"""What the contact graph can start from; it is written in torch, and without torch it is left out."""
 
 
 class Scenes(BaseSystem):
@@ -22,12 +33,32 @@ class Scenes(BaseSystem):
     Evaluation = ScenesEvaluation
     fields: Mapping[str, Field] = FIELDS
     targets = ("state",)
+    headline = "position_mse"
     studies = Path(__file__).parent / "studies"
     kernels = ("emulant.systems.scenes.simulation", "emulant.systems.scenes.files")
+    surrogates: Mapping[str, Learner] = {
+        "contact_graph": Learner(ContactGraphTable, f"{GRAPH}:ContactGraph", extra="torch"),
+    }
+    baselines: Mapping[str, Learner] = {
+        "persistence": PERSISTENCE,
+        "constant_velocity": Learner(Table, f"{LAWS}:ConstantVelocity"),
+        "ballistic": Learner(Table, f"{LAWS}:Ballistic"),
+        "zero_change": Learner(Table, f"{LAWS}:ZeroChange"),
+        **UNTRAINED,
+    }
+    oracles: Mapping[str, Learner] = {"resimulate": Learner(Table, "emulant.systems.scenes.oracle:Resimulate")}
+    figures: Mapping[str, Any] = {
+        "types": "emulant.systems.scenes.figures:ladder",
+        "speed": "emulant.systems.scenes.figures:speed",
+    }
     limits: Sequence[str] = (
         "Friction and elasticity of a contact are the products of those of its two shapes, as Chipmunk has it.",
         "Chipmunk steps in time: even at 8 substeps a fast disc that meets a stack may gain a few percent of energy.",
     )
+
+    @property
+    def metrics(self) -> Mapping[str, Metric]:
+        return METRICS
 
     def splits(self, config: ScenesConfig) -> Mapping[str, int]:
         names = ("training", "validation", "test", "test_heldout", "test_ood")
@@ -84,6 +115,26 @@ class Scenes(BaseSystem):
         from emulant.systems.scenes.checks import check_splits
 
         return check_splits(root)
+
+    def evaluated(self, dataset: Dataset, evaluation: ScenesEvaluation) -> Dataset:
+        from emulant.systems.scenes.evaluation import first_of_each_type
+
+        return first_of_each_type(dataset, evaluation.max_scenes_per_type)
+
+    def describe(self, dataset: Dataset, evaluation: ScenesEvaluation, folder: Path) -> Any:
+        from emulant.systems.scenes.evaluation import described
+
+        return described(dataset, evaluation)
+
+    def scoring(self, run: Any) -> Mapping[str, Any]:
+        from emulant.systems.scenes.evaluation import headers
+
+        return headers(run)
+
+    def predictions(self, folder: Path) -> Any:
+        from emulant.systems.scenes.predictions import ScenePredictions
+
+        return ScenePredictions(folder)
 
     def geometry(self, config: Any) -> Mapping[str, Any]:
         return {"step": STEP}

@@ -23,7 +23,7 @@ class Encounters:
     pairs: Array
     """(2, P) places in the list of possible pairs' items, see `layout`"""
     gaps: NDArray[np.float64]
-    """(H, P) px; inf where a state is not finite"""
+    """(H, P) px; inf where a state is not finite."""
 
     @property
     def touching(self) -> NDArray[np.bool_]:
@@ -47,11 +47,18 @@ def flat_states(plan: Layout, states: Array) -> Array:
 def encounters(plan: Layout, *states: Array) -> list[Encounters]:
     """The encounters in each of several sequences (H, B, 6) of the same scenes, over the same pairs."""
     poses = [_with_fixed(plan, each) for each in states]
+    gone = [
+        np.any(~np.isfinite(pose), axis=-1, keepdims=True) for pose in poses
+    ]  # diverged: taken to the corner, and to touch nothing
+    poses = [np.where(bad, 0.0, pose) for bad, pose in zip(gone, poses, strict=True)]
     kept = np.zeros(plan["pairs"].shape[1], dtype=bool)
     for pose in poses:
         kept |= _ever_near(plan, pose)
     pairs = plan["pairs"][:, kept]
-    return [Encounters(pairs, _gaps(plan, pose, pairs)) for pose in poses]
+    return [
+        Encounters(pairs, np.where(bad[:, pairs, 0].any(axis=1), np.inf, _gaps(plan, pose, pairs)))
+        for bad, pose in zip(gone, poses, strict=True)
+    ]
 
 
 def _with_fixed(plan: Layout, states: Array) -> Array:
@@ -71,10 +78,11 @@ def _ever_near(plan: Layout, pose: Array) -> NDArray[np.bool_]:
 
 
 def _gaps(plan: Layout, pose: Array, pairs: Array) -> NDArray[np.float64]:
+    """(H, P) px"""
+
     def shapes(index: Array) -> Shapes:
         x, y, angle = np.moveaxis(pose[:, index], -1, 0)
         core = plan["core"][index]
         return Shapes(x, y, np.cos(angle), np.sin(angle), core[:, 0], core[:, 1], plan["radius"][index])
 
-    gaps = touch(shapes(pairs[0]), shapes(pairs[1]), np).gap
-    return np.asarray(np.where(np.isfinite(gaps), gaps, np.inf))
+    return np.asarray(touch(shapes(pairs[0]), shapes(pairs[1]), np).gap)

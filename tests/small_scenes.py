@@ -1,29 +1,17 @@
-"""Small scenes for the tests of what learns from them, and their fields as a dataset gives them."""
+"""Small scenes for the tests of what learns from them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from emulant.dataset.seams import Array, Context
-from emulant.systems.scenes.scene import (
-    BODY_KINDS,
-    CORNERS,
-    FIELDS,
-    FORCE_KINDS,
-    JOINT_KINDS,
-    STATIC_KINDS,
-    STEP,
-    Body,
-    Engine,
-    Force,
-    Joint,
-    Scene,
-    Static,
-)
+from emulant.systems.scenes.arrays import padded_states, scene_arrays
+from emulant.systems.scenes.scene import FIELDS, STEP, Body, Engine, Force, Joint, Scene, Static
 from emulant.systems.scenes.simulation import simulate
 
 FALL = (0.0, -981.0)
@@ -86,43 +74,9 @@ def crowd(seed: int, count: int = 6) -> Scene:
     return scene(bodies)
 
 
-def fields_of(scenes: Sequence[Scene]) -> dict[str, Array]:
-    """What a dataset says of scenes, padded to the largest."""
-    sizes = {
-        "body": max(len(each.bodies) for each in scenes),
-        "static": max(len(each.statics) for each in scenes),
-        "joint": max(len(each.joints) for each in scenes),
-        "corner": CORNERS,
-    }
-    found = {}
-    for name, field in FIELDS.items():
-        if field.dims[0] != "time":
-            shape = [sizes.get(dim, len(dim.split(", "))) for dim in field.dims]
-            found[name] = np.zeros((len(scenes), *shape), dtype=field.dtype)
-    for row, each in enumerate(scenes):
-        _fill({name: array[row] for name, array in found.items()}, each)
-    return found
-
-
-def _fill(row: dict[str, Array], each: Scene) -> None:
-    for i, body in enumerate(each.bodies):
-        row["body_kind"][i], row["size"][i] = BODY_KINDS.index(body.kind), body.size
-        for name in ("mass", "moment", "friction", "elasticity"):
-            row[name][i] = getattr(body, name)
-    for i, piece in enumerate(each.statics):
-        row["static_kind"][i] = STATIC_KINDS.index(piece.kind)
-        row["static_points"][i] = [*piece.points, *[piece.points[-1]] * (CORNERS - len(piece.points))]
-        for name in ("radius", "friction", "elasticity"):
-            row[f"static_{name}"][i] = getattr(piece, name)
-        row["static_velocity"][i] = piece.surface_velocity
-    for i, joint in enumerate(each.joints):
-        row["joint_kind"][i], row["joint_bodies"][i] = JOINT_KINDS.index(joint.kind), joint.bodies
-        row["joint_anchors"][i], row["joint_distance"][i] = joint.anchors, joint.distance
-        row["joint_collide"][i] = joint.collide
-    row["gravity"][:], row["engine"][:] = each.gravity, (each.engine.substeps, each.engine.iterations)
-    if each.force is not None:
-        kind = FORCE_KINDS.index(each.force.kind)
-        row["force"][:] = (kind, each.force.strength, *each.force.centre, each.force.softening)
+@dataclass(frozen=True)
+class Shown(Context):
+    static: Any = None
 
 
 class Recordings:
@@ -132,10 +86,8 @@ class Recordings:
 
     def __init__(self, scenes: Sequence[Scene], frames: int = 40) -> None:
         self.scenes, self.frames, self.schema = scenes, frames, dict(FIELDS)
-        self.static = fields_of(scenes)
-        self.state = np.zeros((len(scenes), frames, self.static["body_kind"].shape[1], 6))
-        for row, each in enumerate(scenes):
-            self.state[row, :, : len(each.bodies)] = simulate(each, frames)
+        self.static = scene_arrays(scenes)
+        self.state, _ = padded_states([simulate(each, frames) for each in scenes])
         self.cases = pl.DataFrame({"case": range(len(scenes)), "split": "training"})
 
     def __len__(self) -> int:
@@ -151,7 +103,7 @@ class Recordings:
 
     def context(self, frames: int = 10) -> Context:
         times = STEP * np.arange(frames)
-        return Context({"state": self.state[:, :frames].copy()}, times, STEP, self.geometry, static=self.static)
+        return Shown({"state": self.state[:, :frames].copy()}, times, STEP, self.geometry, static=self.static)
 
     def after(self, frames: int = 10, horizon: int = 20) -> dict[str, Array]:
         return {"state": self.state[:, frames : frames + horizon]}
