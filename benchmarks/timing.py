@@ -18,6 +18,7 @@ from typing import Any
 
 PACKAGES = (
     "emulant", "numpy", "scipy", "numba", "KDEpy", "opinf", "pydmd", "scikit-learn", "statsmodels",
+    "heyoka", "numbalsoda", "torch", "lightning", "pyarrow",
 )  # fmt: skip
 SAMPLE = 0.02
 """s; quicker functions are called several times for one sample."""

@@ -333,18 +333,27 @@ def status(run: Path, *, study: str | None = None, everywhere: Everywhere = Ever
 
 @app.command
 def validate(
-    path: Path, *, resimulate: int = 0, study: str | None = None, everywhere: Everywhere = Everywhere()
+    path: Path,
+    *,
+    resimulate: int = 0,
+    deep: int = 0,
+    study: str | None = None,
+    options: Annotated[tuple[str, ...], Parameter(parse=False)] = (),
+    everywhere: Everywhere = Everywhere(),
 ) -> int:
     """Check data: schema, hashes, missing and duplicate cases, leaks between splits, NaN, the physics.
 
+    Files that emulant did not make may have further options, which depend on the system; a wrong one lists them.
+
     Args:
-        path: A run, one split of a run, or a tree that was made elsewhere.
+        path: A run, one split of a run, a tree that was made elsewhere, or files that a system reads by themselves.
         resimulate: Simulate so many cases of each split again and compare.
+        deep: Put so many cases of each split to the tests of the physics that take long.
         study: The study of a tree that was made elsewhere.
     """
     from emulant.validation import validate
 
-    verdict = validate(path, study=study, resimulate=resimulate)
+    verdict = validate(path, study=study, resimulate=resimulate, deep=deep, options=options)
     show(verdict.as_json(), verdict.lines(), as_json=everywhere.json, quiet=everywhere.quiet)
     return FAILED if verdict.findings else GOOD
 
@@ -381,7 +390,13 @@ def predict(
 
 @app.command
 def export(
-    run: Path, *, format: str, output: Output, study: str | None = None, everywhere: Everywhere = Everywhere()
+    run: Path,
+    *,
+    format: str,
+    output: Output,
+    overwrite: Flag = False,
+    study: str | None = None,
+    everywhere: Everywhere = Everywhere(),
 ) -> int:
     """Write a run or its data in another format.
 
@@ -389,12 +404,13 @@ def export(
         run: The run folder, or one split of it.
         format: One of the formats of the system; `emulant systems` lists them.
         output: The folder or file to write.
+        overwrite: Write over a file that is there.
         study: The study of a tree that was made elsewhere.
     """
     from emulant.use import export
 
-    written = export(run, format, output, study)
-    lines = [f"{output}: {len(written)} files written"]
+    written = export(run, format, output, study, overwrite=overwrite)
+    lines = [f"{output}: {len(written)} file{'' if len(written) == 1 else 's'} written"]
     value = {"output": str(output), "files": [str(path) for path in written]}
     show(value, lines, as_json=everywhere.json, quiet=everywhere.quiet)
     return GOOD
@@ -426,7 +442,7 @@ def render(
     return GOOD
 
 
-_TAKE_OPTIONS: tuple[Callable[..., int], ...] = (predict, render)
+_TAKE_OPTIONS: tuple[Callable[..., int], ...] = (predict, render, validate)
 
 
 # -- what the commands share ----------------------------------------------------------------------------------------

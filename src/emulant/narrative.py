@@ -15,7 +15,7 @@ from emulant.dataset.store import Manifest, StoredFile
 from emulant.errors import DataError
 from emulant.journal import timings
 from emulant.reporting.figures import Picture, standard
-from emulant.reporting.films import Film
+from emulant.reporting.frames import Film
 from emulant.reporting.page import render
 from emulant.reporting.summary import Facts, as_json, summarise
 from emulant.runs import Run, read_json, unsealed
@@ -43,7 +43,8 @@ def write(run: Run, pictures: Sequence[Picture], films: Sequence[Film]) -> Path:
     """Write `report.json` and, from it alone, `report.html`; the page."""
     system = run.study.system
     told = facts(run)
-    summary = summarise(run.metrics, system.metrics, system.headline, told, pictures=pictures, films=films)
+    board = getattr(system, "board", ())
+    summary = summarise(run.metrics, system.metrics, system.headline, told, board=board, pictures=pictures, films=films)
     write_text(run.folder.report_json, as_json(summary))
     return write_text(run.folder.report_html, render(summary, run.folder.root))
 
@@ -60,6 +61,7 @@ def facts(run: Run) -> Facts:
         commands=_commands(run),
         notes=[*getattr(system, "limits", ()), *system.notes(run.study.config), *evaluation["notes"]],
         diverged=_diverged(run),
+        films_note=getattr(system, "films_note", ""),
         models={entrant.name: _purpose(entrant.learner.resolve()) for entrant in run.entrants()},
     )
 

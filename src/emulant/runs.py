@@ -130,7 +130,8 @@ class Run:
         if manifest is not None:
             return manifest.dataset_sha256
         path = self.folder.split(split)
-        files = sorted(file for file in path.rglob("*.npz") if file.is_file())
+        patterns = getattr(self.study.system, "data_files", ("*.npz",))
+        files = sorted({file for pattern in patterns for file in path.rglob(pattern) if file.is_file()})
         return hash_value([StoredFile.of(file, path).model_dump() for file in files])
 
     def verify(self, split: str) -> None:

@@ -99,7 +99,11 @@ def scores(run: Run) -> tuple[list[dict[str, Any]], list[str]]:
     from emulant.use import leaderboard
 
     head, rows = leaderboard(run)
-    return [dict(zip(head, row, strict=True)) for row in rows], table(head, rows)
+    system = run.study.system
+    board = getattr(system, "board", ())
+    shown = [place for place, name in enumerate(head) if not board or name not in system.metrics or name in board]
+    lines = table([head[place] for place in shown], [[row[place] for place in shown] for row in rows])
+    return [dict(zip(head, row, strict=True)) for row in rows], lines
 
 
 def show_report(run: Run, *, as_json: bool, quiet: bool) -> int:

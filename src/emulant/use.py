@@ -29,16 +29,18 @@ def predict(run: Run, source: Path, target: Path, surrogate: str | None, options
     run.study.system.predict(run.model(name), source, target, options, run.study.config)
 
 
-def export(path: Path, format: str, target: Path, study: str | None = None) -> list[Path]:
+def export(path: Path, format: str, target: Path, study: str | None = None, *, overwrite: bool = False) -> list[Path]:
     """Write a run, or one split of it, in one of the system's formats; the files written.
 
     Raises:
-        UsageError: The system has no such format.
+        UsageError: The system has no such format, or the target is a file that is there and not to be overwritten.
     """
     run, splits = open_run_or_split(path, study)
     exports = run.study.system.exports
     if format not in exports:
         raise UsageError(f"--format {format}: the system `{run.study.system.name}` writes {', '.join(exports)}.")
+    if target.is_file() and not overwrite:
+        raise UsageError(f"{target}: is there already.", "Give another name, or --overwrite.")
     written: list[Path] = resolve(exports[format])(run, splits, target)
     return written
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from hashlib import sha256
@@ -11,11 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from emulant import systems
 from emulant.dataset.atomic import PARTIAL
 from emulant.dataset.seams import CaseResult, Dataset, Finding, Shard
 from emulant.dataset.seeds import stream
 from emulant.dataset.store import MANIFEST, SIDECARS, Manifest, Store
+from emulant.dataset.tables import Table
 from emulant.errors import DataError, UsageError
+from emulant.options import read_options
 from emulant.runs import Run
 from emulant.use import open_run_or_split
 
@@ -27,6 +30,8 @@ class Verdict:
     findings: list[Finding] = field(default_factory=list)
     cases: dict[str, dict[str, int]] = field(default_factory=dict)
     """Split -> family -> cases."""
+    notes: list[str] = field(default_factory=list)
+    """What could not be looked at, or had to be taken for granted."""
     resimulated: int = 0
     largest_deviation: float = 0.0
 
@@ -43,23 +48,40 @@ class Verdict:
         again = f"simulated again: {self.resimulated} cases, largest deviation {self.largest_deviation:.3g}"
         found = [str(finding) for finding in self.findings]
         last = f"{len(found)} finding{'s' if len(found) > 1 else ''}" if found else "nothing found"
-        return [*counted, *([again] if self.resimulated else []), *found, last]
+        noted = [f"note: {note}" for note in self.notes]
+        return [*counted, *noted, *([again] if self.resimulated else []), *found, last]
 
 
-def validate(path: str | Path, *, study: str | Path | None = None, resimulate: int = 0) -> Verdict:
-    """Check a run, one split of a run, or a tree that was made elsewhere.
+def validate(
+    path: str | Path,
+    *,
+    study: str | Path | None = None,
+    resimulate: int = 0,
+    deep: int = 0,
+    options: Sequence[str] = (),
+) -> Verdict:
+    """Check a run, one split of a run, a tree that was made elsewhere, or single files of a system that reads such.
 
     Args:
-        path: The folder.
+        path: The folder or file.
         study: The study of a tree without `study.toml`.
         resimulate: So many cases of every split are simulated again and compared.
+        deep: So many cases of every split are put to those tests of the system that take long.
+        options: Further flags, as the system's `ValidateOptions` has them; for files made elsewhere.
 
     Raises:
-        UsageError: There is no such folder, or nobody says what is in it.
+        UsageError: There is no such folder, nobody says what is in it, or an option is not the system's.
     """
-    if resimulate < 0:
-        raise UsageError(f"--resimulate {resimulate}: must not be negative.")
+    for name, count in {"resimulate": resimulate, "deep": deep}.items():
+        if count < 0:
+            raise UsageError(f"--{name} {count}: must not be negative.")
+    if study is None and (reader := _reader_of(Path(path))) is not None:
+        return _validate_files(reader, Path(path), resimulate, deep, options)
+    read_options(Table, options)
     run, splits = open_run_or_split(path, study)
+    deeply = getattr(run.study.system, "check_deeply", None)
+    if deep and deeply is None:
+        raise UsageError(f"--deep {deep}: the system `{run.study.system.name}` has no tests that take long.")
     if run.folder.root == Path(path) and run.is_ours:
         splits = tuple(run.study.system.splits(run.study.config))  # also those that are not there
     verdict = Verdict()
@@ -77,9 +99,29 @@ def validate(path: str | Path, *, study: str | Path | None = None, resimulate: i
         verdict.findings += _guarded(split, "physics", partial(run.study.system.check, dataset))
         if resimulate:
             _resimulate(run, dataset, resimulate, verdict)
-    verdict.findings += _check_leaks(datasets)
+        if deeply is not None and deep:
+            verdict.findings += _guarded(split, "physics", partial(deeply, dataset, deep))
+    leaks = getattr(run.study.system, "check_leaks", _check_leaks)
+    verdict.findings += _guarded(run.folder.root.name, "leak", partial(leaks, datasets))
     look = getattr(run.study.system, "check_files", None)
     verdict.findings += look(run.folder.root) if look else ()
+    return verdict
+
+
+def _reader_of(path: Path) -> Any:
+    """The system that reads files like these though they are of no run; None if there is none, or they are of one."""
+    if any((folder / "study.toml").is_file() for folder in (path, path.parent)):
+        return None
+    readers = (system for system in systems.working() if getattr(system, "reads", None))
+    return next((system for system in readers if system.reads(path)), None)  # type: ignore[attr-defined]
+
+
+def _validate_files(system: Any, path: Path, resimulate: int, deep: int, options: Sequence[str]) -> Verdict:
+    if resimulate:
+        raise UsageError(f"--resimulate {resimulate}: {path} has no study that could be simulated again.")
+    chosen, verdict = read_options(system.ValidateOptions, options), Verdict()
+    cases, verdict.notes, verdict.findings = system.check_loose(path, chosen, deep)
+    verdict.cases[path.name] = {system.name: cases}
     return verdict
 
 

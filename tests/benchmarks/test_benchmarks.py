@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import re
 import time
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[2]
-NAMES = ("table", "timing", "vicsek_step", "density", "pod", "mvar", "leaderboard", "whole_run", "__main__")
+NAMES = ("table", "timing", "vicsek_step", "density", "pod", "mvar", "leaderboard", "pendulum", "whole_run", "__main__")
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +152,42 @@ def test_leaderboard_scores_everybody_on_a_small_task(bench: Any) -> None:
     assert {"spectral", "pod_mvar", "persistence", "climatology", "drift"} < set(found)
     assert all(np.isfinite(score) and score <= 1 for name, score in found.items() if name in bench.leaderboard.RIVALS)
     assert found["spectral"] > max(found["persistence"], found["climatology"])
+
+
+def test_pendulum_peers_solve_the_same_equations(bench: Any) -> None:
+    """The rows tell how much of each is right at 10 s; numbers of regular cases must agree."""
+    pendulum = bench.pendulum
+    states, parameters = pendulum.starts(40)
+    regular = np.flatnonzero(np.abs(states[:, :2]).max(axis=1) < 1.0)[:2]
+    states, parameters = states[regular], parameters[regular]
+    ours = pendulum.integrate(states, parameters, pendulum.FINE, trust=False).states
+    assert np.abs(pendulum.with_scipy(states, parameters) - ours).max() < 1e-4
+    if importlib.util.find_spec("numbalsoda"):
+        for method in ("lsoda", "dop853"):
+            assert np.abs(pendulum.numbalsoda_solver(method)(states, parameters) - ours).max() < 1e-4
+    if importlib.util.find_spec("heyoka"):
+        assert np.abs(pendulum.heyoka_solver(1e-12)(states, parameters) - ours).max() < 1e-6
+
+
+def test_pendulum_rows(bench: Any) -> None:
+    pendulum = bench.pendulum
+    speed, trusted, *peers = pendulum.simulation(0.0, cases=16)
+    assert "a core" in speed.ours
+    assert "trusted to the end" in trusted.accuracy
+    assert peers[0].ratio > 10
+    assert next(pendulum.shards(0.0, (4, 5))).ratio > 0.3
+    write, stored, windows = pendulum.storage(0.0, cases=20)
+    assert float(stored.ours.split()[0]) < 20
+    assert "Mrows/s" in write.ours
+    assert "/s" in windows.ours
+    assert next(pendulum.exponents(0.0, cases=4, time=5.0)).met
+
+
+@pytest.mark.soak
+def test_overhead_of_the_training_loop(bench: Any) -> None:
+    lstm, mlp = bench.pendulum.overhead(0.0, steps=8)
+    assert "%" in lstm.accuracy
+    assert "ms" in mlp.accuracy
 
 
 def test_stages_add_up(bench: Any) -> None:

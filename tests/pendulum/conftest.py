@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
+from emulant.cli import main
+
 STEP = 1e-30
 """Of a complex step: f(x + i h) = f(x) + i h f'(x) to the last bit, for nothing is subtracted."""
 
@@ -86,3 +88,13 @@ def pendulums() -> Callable[..., Any]:
         return states, parameters
 
     return make
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory):
+    """A finished run with one network, hardly trained; tests that change it work on a copy."""
+    folder = tmp_path_factory.mktemp("pendulum") / "run"
+    light = ["surrogates.lagrangian.enabled=false", "training.max_epochs=1", "evaluation.lyapunov_time=5.0"]
+    settings = [word for setting in light for word in ("--set", setting)]
+    assert main(["run", "pendulum:smoke", "-o", str(folder), "--quiet", "--workers", "1", *settings]) == 0
+    return folder

@@ -175,6 +175,23 @@ def test_heyoka_solves_the_same_equations(pendulums):
     assert found.states == pytest.approx(rk8.states, abs=1e-7)
 
 
+def test_heyoka_is_the_anchor_of_accuracy(pendulums):
+    """At a tolerance of rounding it keeps the energy to rounding; a case knows nothing of those before it."""
+    pytest.importorskip("heyoka", reason="the optional package heyoka is not installed")
+    states, parameters = pendulums(6, speed=1.0)
+    tight = {"integrator": "heyoka", "T": 5.0, "tolerance": 1e-15}
+    found = run(states, parameters, **tight)
+    assert (found.energy_drift / equations.energy_scale(parameters)).max() < 1e-13
+    assert np.array_equal(run(states[::-1], parameters[::-1], **tight).states[::-1], found.states)
+
+
+def test_heyoka_cases_that_diverge_are_told_of(pendulums):
+    pytest.importorskip("heyoka", reason="the optional package heyoka is not installed")
+    states, parameters = pendulums(3)
+    states[1] = [0.0, 0.0, 1e200, 0.0]
+    assert [bool(reason) for reason in run(states, parameters, integrator="heyoka").reasons] == [False, True, False]
+
+
 # -- tolerance, energy, trust ---------------------------------------------------------------------------------------
 
 

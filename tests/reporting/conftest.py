@@ -12,7 +12,8 @@ import pytest
 
 from emulant.dataset.seams import Metric
 from emulant.reporting.figures import Picture, histogram, singular_values, standard, time_series
-from emulant.reporting.films import Film, Reel, comparison, film
+from emulant.reporting.films import Reel, comparison, film
+from emulant.reporting.frames import Film
 from emulant.reporting.summary import Facts, summarise
 
 FAMILIES = ("uniform", "gaussian_cluster", "ring", "two_clusters")

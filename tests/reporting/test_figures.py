@@ -16,8 +16,8 @@ from PIL import Image
 from scipy.optimize import minimize
 
 from emulant.dataset.seams import Metric
-from emulant.reporting.boards import boards, described
-from emulant.reporting.figures import Picture, histogram, lead_time, singular_values, spread, time_series
+from emulant.reporting.boards import Meaning, boards, described
+from emulant.reporting.figures import Picture, forest, histogram, lead_time, singular_values, spread, time_series
 from emulant.reporting.style import DARK, LIGHT, THEMES, looks
 from emulant.reporting.verdict import Headline
 
@@ -133,3 +133,22 @@ def test_the_dark_figure_is_what_drawing_in_the_dark_theme_gives(tmp_path: Path)
         assert colors.findall(exchanged) == colors.findall(drawn)
         names = re.compile(r"[a-z][0-9a-f]{10}")  # hashes of content, colours included
         assert names.sub("", exchanged) == names.sub("", drawn)
+
+
+def test_where_there_is_no_perfect_score_the_best_model_is_never_cut_off() -> None:
+    rows = [
+        ("best", "surrogate", 9.0),
+        ("poor", "surrogate", -50.0),
+        ("still", "baseline", 1.0),
+        ("line", "baseline", 2.0),
+    ]
+    columns = ("split", "model", "kind", "metric", "group", "horizon", "value", "ci_low", "ci_high", "n")
+    frame = pl.DataFrame(
+        [("test", name, kind, "vpt", "all", "all", value, value - 0.5, value + 0.5, 20) for name, kind, value in rows],
+        schema=list(columns),
+        orient="row",
+    )
+    by = Headline("vpt", Meaning("s", "valid time", "higher", np.inf))
+    left, right = forest(boards(frame)[0], by).draw(LIGHT).axes[0].get_xlim()
+    assert right > 9.5
+    assert left > -5

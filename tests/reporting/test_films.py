@@ -19,7 +19,6 @@ from emulant.reporting.films import (
     FIELD,
     LEVELS,
     MISSING,
-    Film,
     Panel,
     Reel,
     comparison,
@@ -27,6 +26,7 @@ from emulant.reporting.films import (
     limits,
     palette,
 )
+from emulant.reporting.frames import Film
 
 TIMES = np.arange(6) * 0.1
 

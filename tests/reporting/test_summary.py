@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -12,6 +13,7 @@ import pytest
 from emulant.dataset.seams import Metric
 from emulant.errors import DataError
 from emulant.reporting.boards import boards, described, split_group
+from emulant.reporting.page import render
 from emulant.reporting.summary import Facts, as_json, summarise
 
 Summarise = Callable[..., dict[str, Any]]
@@ -163,3 +165,21 @@ def test_a_damaged_frame_is_a_data_error(metrics: pl.DataFrame, meanings: dict[s
         summarise(metrics.with_columns(kind=pl.lit("wizard")), meanings, "r2", Facts("x"))
     with pytest.raises(DataError, match="'r3' is not described"):
         summarise(metrics, meanings, "r3", Facts("x"))
+
+
+def test_a_leaderboard_shows_the_chosen_metrics_and_keeps_the_others(
+    metrics: pl.DataFrame, meanings: dict[str, Metric], tmp_path: Path
+) -> None:
+    whole = summarise(metrics, meanings, "r2", Facts("x"))["leaderboards"][0]
+    assert whole["further"] == []
+    report = summarise(
+        metrics, meanings, "r2", Facts("x", films_note="Seen from `above`."), board=["tau_tol", "no such"]
+    )
+    board = report["leaderboards"][0]
+    assert board["columns"] == ["r2", "skill", "tau_tol"]
+    assert board["columns"] + board["further"] != whole["columns"]
+    assert set(board["columns"] + board["further"]) == set(whole["columns"])
+    assert board["rows"][0]["cells"] == whole["rows"][0]["cells"]
+    page = render(report, tmp_path)
+    assert f"<summary>{len(board['further'])} further metrics</summary>" in page
+    assert page.count('scope="col" class="number" title=') == len(whole["columns"]) * len(report["leaderboards"])

@@ -116,6 +116,30 @@ class Dataset(Protocol):
         """The same dataset with just these cases."""
 
 
+class WindowStream(Protocol):
+    """Random windows of one field, dealt out in batches while only a part of the dataset is in memory."""
+
+    @property
+    def count(self) -> int:
+        """Windows in an epoch."""
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Array, Array]]:
+        """The batches of an epoch from number `start` on: windows (B, W, ...) and their cases' parameters (B, P).
+
+        A pure function of seed and epoch; every window comes once, the last batch may be smaller.
+        """
+
+
+@runtime_checkable
+class Streamed(Protocol):
+    """A dataset that need not be read as a whole to be trained on. Learners of sequences use this if it is there."""
+
+    def stream(
+        self, field: str, length: int, size: int, *, parameters: Sequence[str] = (), seed: int = 0
+    ) -> WindowStream:
+        """Windows of `length` frames of a field, none across two cases, in batches of `size`."""
+
+
 @dataclass(frozen=True)
 class Finding:
     """One thing that `emulant validate` has found to be wrong."""

@@ -100,7 +100,7 @@ def lead_time(board: Board, by: Headline) -> Drawing:
     banded = {*board.of_kind("surrogate"), *(best[:1] if best else ())}
 
     def draw(theme: Theme) -> Figure:
-        figure, axes = _axes(WIDTH, 3.1, left=0.13, right=right)
+        figure, axes = framed(WIDTH, 3.1, left=0.13, right=right)
         for model, look in looks(board.models, theme).items():
             values, lows, highs = curves[model]
             if model in banded:
@@ -133,7 +133,7 @@ def forest(board: Board, by: Headline) -> Drawing:
     left = _inches(names) / WIDTH
 
     def draw(theme: Theme) -> Figure:
-        figure, axes = _axes(WIDTH, 0.75 + 0.26 * len(order), left=left, right=0.97, inches_below=0.5)
+        figure, axes = framed(WIDTH, 0.75 + 0.26 * len(order), left=left, right=0.97, inches_below=0.5)
         look = looks(board.models, theme)
         if best is not None and math.isfinite(best[1].value):
             axes.axvline(best[1].value, color=theme.muted, linewidth=0.9, linestyle=(0, (4, 3)))
@@ -163,7 +163,7 @@ def groups(board: Board, by: Headline) -> Drawing:
 
     def draw(theme: Theme) -> Figure:
         height = 1.15 + 0.13 * step * len(board.families)
-        figure, axes = _axes(WIDTH, height, left=left, right=0.97, inches_above=0.55)
+        figure, axes = framed(WIDTH, height, left=left, right=0.97, inches_above=0.55)
         rows = step * np.arange(float(len(board.families)))
         for offset, (model, look) in enumerate(looks(board.models, theme).items()):
             _dots(axes, rows + offset, points[model], look, (low, high), label=_named(board, model))
@@ -203,7 +203,7 @@ def histogram(values: Mapping[str, ArrayLike], kinds: Mapping[str, str], label: 
     left = _inches(arrays) / WIDTH
 
     def draw(theme: Theme) -> Figure:
-        figure, axes = _axes(WIDTH, 0.75 + 0.42 * len(arrays), left=left, right=0.97)
+        figure, axes = framed(WIDTH, 0.75 + 0.42 * len(arrays), left=left, right=0.97)
         look = looks(kinds, theme)
         for row, model in enumerate(arrays):
             # Rows count downwards, so a tall bin reaches to smaller heights.
@@ -238,7 +238,7 @@ def singular_values(values: ArrayLike, rank: int, target: float | None = None, *
     modes = np.arange(1, len(singular) + 1)
 
     def draw(theme: Theme) -> Figure:
-        figure, axes = _axes(WIDTH, 2.9, left=0.14, right=0.86, inches_above=0.2)
+        figure, axes = framed(WIDTH, 2.9, left=0.14, right=0.86, inches_above=0.2)
         axes.semilogy(modes, singular / singular[0], color=theme.surrogates[0], linewidth=1.8)
         axes.axvline(rank, color=theme.muted, linewidth=0.9, linestyle=(0, (4, 3)))
         side = "right" if rank > len(singular) / 2 else "left"
@@ -275,7 +275,7 @@ def time_series(times: ArrayLike, series: Mapping[str, ArrayLike], label: str, t
     banded = any(len(array) > 1 for array in arrays.values())
 
     def draw(theme: Theme) -> Figure:
-        figure, axes = _axes(WIDTH, 2.9, left=0.12, right=0.97, inches_above=0.45)
+        figure, axes = framed(WIDTH, 2.9, left=0.12, right=0.97, inches_above=0.45)
         for name, look in looks(dict.fromkeys(arrays, "surrogate"), theme).items():
             low, high = np.quantile(arrays[name], [0.1, 0.9], axis=0)
             axes.fill_between(clock, low, high, color=look.color, alpha=0.15, linewidth=0)
@@ -301,7 +301,7 @@ _INTERVALS = "confidence intervals over the cases"
 _OFF_SCALE = "An arrow marks a value that lies beyond the axis."
 
 
-def _axes(
+def framed(
     width: float, height: float, *, left: float, right: float, inches_below: float = 0.5, inches_above: float = 0.12
 ) -> tuple[Figure, Axes]:
     """Margins by hand: a layout engine would draw every figure twice."""
@@ -339,6 +339,8 @@ def _window(board: Board, meaning: Meaning, curves: Mapping[str, Curve]) -> tupl
     span = float(np.ptp(references)) or 1.0
     low = max(float(values.min()), float(references.min()) - 0.5 * span)
     high = min(float(values.max()), float(references.max()) + 0.5 * span)
+    if meaning.better == "higher" and not perfect:  # no end to how good a model can be: the best is never cut off
+        high = float(_finite(part for curve in curves.values() for part in curve).max())
     return low - 0.04 * span, high + 0.04 * span
 
 

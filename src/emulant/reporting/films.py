@@ -5,25 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib import get_data_path
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
+from emulant.reporting import frames
+from emulant.reporting.frames import GREYS, MARK, Film, Format, Pixels, letters, progress, store
 from emulant.reporting.numbers import number
-from emulant.reporting.table import require_film_format
-
-Pixels: TypeAlias = NDArray[np.uint8]
 
 # One palette for all frames: greys for paper and letters, then the two colour scales, then the mark of the forecast.
 # An odd number of levels, so that one of them is no difference; few, so that a film stays small.
-GREYS, LEVELS = 16, 29
+LEVELS = 29
 FIELD, DIFFERENCE = GREYS, GREYS + LEVELS
 FORECAST, MISSING = GREYS + 2 * LEVELS, GREYS + 2 * LEVELS + 1
-PAPER, INK, MARK = (21, 24, 27), (231, 228, 222), (255, 143, 77)
 GAP, TITLE, SCALE, CLOCK = 10, 25, 22, 28
 """Pixels: between panels, above them, and the two lines below."""
 
@@ -56,17 +53,6 @@ class Reel:
     time_unit: str = "s"
 
 
-@dataclass(frozen=True)
-class Film:
-    """A film and a still of it, relative to the run folder, with the words that go with it."""
-
-    title: str
-    caption: str
-    alt: str
-    file: str
-    still: str
-
-
 def comparison(truth: NDArray[Any], forecast: NDArray[Any], model: str) -> list[Panel]:
     """The three panels of most films: truth, forecast and their difference, (T, ny, nx) each."""
     with np.errstate(invalid="ignore", over="ignore"):
@@ -74,9 +60,7 @@ def comparison(truth: NDArray[Any], forecast: NDArray[Any], model: str) -> list[
     return [Panel("truth", truth), Panel(model, forecast), Panel(f"{model} - truth", error, "difference")]
 
 
-def film(
-    reel: Reel, run: Path, name: str, *, fps: int = 5, format: Literal["gif", "mp4"] = "gif", size: int = 192
-) -> Film:
+def film(reel: Reel, run: Path, name: str, *, fps: int = 5, format: Format = "gif", size: int = 192) -> Film:
     """Write `figures/name.gif` (or mp4) and the still `figures/name.png` of a run.
 
     Args:
@@ -90,16 +74,14 @@ def film(
     Raises:
         UsageError: mp4 is asked for and imageio-ffmpeg is not installed.
     """
-    folder = run / "figures"
-    folder.mkdir(parents=True, exist_ok=True)
-    file, still = folder / f"{name}.{format}", folder / f"{name}.png"
-    frames = list(_frames(reel, size))
-    write = _write_gif if format == "gif" else _write_mp4
-    write(file, frames, fps)
-    halfway = (reel.context + len(frames)) // 2
-    _paletted(frames[min(halfway, len(frames) - 1)]).save(still, optimize=True)
-    places = (path.relative_to(run).as_posix() for path in (file, still))
-    return Film(reel.title, reel.caption, _alt(reel), *places)
+    pages = list(_pages(reel, size))
+    still = (reel.context + len(pages)) // 2
+    return Film(
+        reel.title,
+        reel.caption,
+        _alt(reel),
+        *store(pages, palette(), run, name, fps=fps, format=format, still=still),
+    )
 
 
 def _alt(reel: Reel) -> str:
@@ -111,14 +93,9 @@ def _alt(reel: Reel) -> str:
 
 def palette() -> Pixels:
     """(256, 3) colours of a film: greys, viridis, a diverging scale that is dark at zero, and two marks."""
-    colours = np.zeros((256, 3), np.uint8)
-    mix = np.linspace(0.0, 1.0, GREYS)[:, None]
-    colours[:GREYS] = np.rint((1 - mix) * np.array(PAPER) + mix * np.array(INK))
     steps = np.linspace(0.0, 1.0, LEVELS)
-    for start, scale in ((FIELD, "viridis"), (DIFFERENCE, "berlin")):
-        colours[start : start + LEVELS] = mpl.colormaps[scale](steps, bytes=True)[:, :3]
-    colours[FORECAST], colours[MISSING] = MARK, (110, 110, 110)
-    return colours
+    scales = (mpl.colormaps[name](steps, bytes=True)[:, :3] for name in ("viridis", "berlin"))
+    return frames.palette(*scales, np.array([MARK, (110, 110, 110)], np.uint8))
 
 
 def limits(panels: Sequence[Panel]) -> tuple[float, float]:
@@ -131,7 +108,7 @@ def limits(panels: Sequence[Panel]) -> tuple[float, float]:
     return (low, high) if high > low else (low, low + 1.0)
 
 
-def _frames(reel: Reel, size: int) -> Iterator[Pixels]:
+def _pages(reel: Reel, size: int) -> Iterator[Pixels]:
     """The frames as indices into the palette, (height, width) each."""
     low, high = limits(reel.panels)
     scales = {"field": (low, high, FIELD), "difference": ((low - high) / 2, (high - low) / 2, DIFFERENCE)}
@@ -146,8 +123,8 @@ def _frames(reel: Reel, size: int) -> Iterator[Pixels]:
             page[TITLE : TITLE + height, left : left + width] = shades
         lead = time - reel.times[reel.context - 1]
         what = f"forecast, lead time {lead:.2f} {reel.time_unit}" if index >= reel.context else "context"
-        _write(page, GAP, page.shape[0] - 16, f"t = {time:.2f} {reel.time_unit}   {what}", 14)
-        _progress(page, index, reel.context, len(reel.times))
+        letters(page, GAP, page.shape[0] - 16, f"t = {time:.2f} {reel.time_unit}   {what}", 14)
+        progress(page, index, reel.context, len(reel.times), FORECAST)
         yield page
 
 
@@ -162,11 +139,11 @@ def _backdrop(panels: Sequence[Panel], scales: dict[str, tuple[float, float, int
     for column, panel in enumerate(panels):
         left, top = GAP + column * (width + GAP), TITLE + height + 7
         low, high, start = scales[panel.kind]
-        _write(page, left, 12, panel.title, 14)
-        _write(page, left, top + 4, number(low), 11)
+        letters(page, left, 12, panel.title, 14)
+        letters(page, left, top + 4, number(low), 11)
         inset = left + (width - bar) // 2
         page[top : top + 8, inset : inset + bar] = start + ramp
-        _write(page, left + width, top + 4, number(high), 11, "rm")
+        letters(page, left + width, top + 4, number(high), 11, "rm")
     return page
 
 
@@ -179,52 +156,3 @@ def _shades(field: NDArray[Any], low: float, high: float, start: int, width: int
     missing = Image.fromarray(np.isnan(upright)).resize((width, height), Image.Resampling.NEAREST)
     shades[np.asarray(missing)] = MISSING
     return shades
-
-
-def _write(page: Pixels, x: int, y: int, text: str, points: int, anchor: str = "lm") -> None:
-    """Letters in smooth greys, straight into the palette."""
-    mask = Image.new("L", (page.shape[1], points + 8))
-    font = ImageFont.truetype(str(Path(get_data_path(), "fonts/ttf/DejaVuSans.ttf")), points)
-    ImageDraw.Draw(mask).text((x, mask.height // 2), text, fill=255, font=font, anchor=anchor)
-    greys = (np.asarray(mask) * (GREYS - 1.0) / 255 + 0.5).astype(np.uint8)
-    top = y - mask.height // 2
-    rows = slice(max(top, 0), min(top + mask.height, page.shape[0]))
-    part = page[rows]
-    np.maximum(part, greys[rows.start - top : rows.stop - top], out=part, where=part < GREYS)
-
-
-def _progress(page: Pixels, index: int, context: int, frames: int) -> None:
-    """A line along the lower edge: grey for the context, coloured for the forecast, as far as it has come."""
-    width = page.shape[1]
-    now, given = width * (index + 1) // frames, width * min(index + 1, context) // frames
-    page[-4:-1, :] = 2
-    page[-4:-1, :now] = FORECAST
-    page[-4:-1, :given] = 9
-
-
-def _paletted(frame: Pixels) -> Image.Image:
-    image = Image.frombytes("P", (frame.shape[1], frame.shape[0]), frame.tobytes())
-    image.putpalette(palette().tobytes())
-    return image
-
-
-def _write_gif(file: Path, frames: Sequence[Pixels], fps: int) -> None:
-    """The last frame stands for a second before the film begins again."""
-    first, *rest = (_paletted(frame) for frame in frames)
-    durations = [1000 // fps] * len(rest) + [1000]
-    first.save(file, save_all=True, append_images=rest, duration=durations, loop=0, optimize=True)
-
-
-def _write_mp4(file: Path, frames: Sequence[Pixels], fps: int) -> None:
-    require_film_format("mp4")
-    from imageio_ffmpeg import write_frames
-
-    height, width = frames[0].shape
-    exact = ["-threads", "1", "-crf", "20", "-fflags", "+bitexact", "-flags:v", "+bitexact", "-map_metadata", "-1"]
-    writer = write_frames(
-        str(file), (width, height), fps=fps, macro_block_size=2, codec="libx264", quality=None, output_params=exact
-    )
-    writer.send(None)
-    for frame in [*frames, *[frames[-1]] * (fps - 1)]:
-        writer.send(palette()[frame].tobytes())
-    writer.close()

@@ -13,7 +13,7 @@ from emulant.dataset.seams import Metric
 from emulant.errors import DataError
 from emulant.reporting.boards import Board, Meaning, Score, boards, described
 from emulant.reporting.figures import Picture
-from emulant.reporting.films import Film
+from emulant.reporting.frames import Film
 from emulant.reporting.numbers import interval, number
 from emulant.reporting.verdict import Headline, beaten_by, title, tone, verdicts
 
@@ -48,6 +48,8 @@ class Facts:
     models: Mapping[str, str] = field(default_factory=dict)
     """One line on each model."""
     time_unit: str = "s"
+    films_note: str = ""
+    """What all films have in common."""
 
 
 def summarise(
@@ -57,6 +59,7 @@ def summarise(
     facts: Facts,
     *,
     error: str | None = None,
+    board: Sequence[str] = (),
     pictures: Iterable[Picture] = (),
     films: Iterable[Film] = (),
 ) -> dict[str, Any]:
@@ -68,6 +71,7 @@ def summarise(
         headline: The metric of the verdict.
         facts: Everything that is not a score.
         error: The metric shown beside the headline; by default the first for which lower is better.
+        board: The metrics that leaderboards show at once, the others on demand; by default all.
         pictures, films: What was drawn, in the order of the page.
 
     Raises:
@@ -87,28 +91,35 @@ def summarise(
         "headline": headline,
         "metrics": {name: asdict(meaning) for name, meaning in known.items()},
         "verdicts": verdicts(contests, top),
-        "leaderboards": [leaderboard(board, known, top) for board in contests],
+        "leaderboards": [leaderboard(contest, known, top, board) for contest in contests],
         "groups": [
-            group_table(board, name, known[name], top) for board in contests if board.families for name in shown
+            group_table(contest, name, known[name], top) for contest in contests if contest.families for name in shown
         ],
-        "lead_times": [lead_table(board, name, known[name], top) for board in contests for name in shown],
+        "lead_times": [lead_table(contest, name, known[name], top) for contest in contests for name in shown],
         "pictures": [asdict(picture) for picture in pictures],
         "films": [asdict(film) for film in films],
     }
     return dict(plain(summary))
 
 
-def leaderboard(board: Board, meanings: Mapping[str, Meaning], headline: Headline) -> dict[str, Any]:
-    """Models (rows, best first, oracles last) by metrics (columns, the headline and the skill first)."""
+def leaderboard(
+    board: Board, meanings: Mapping[str, Meaning], headline: Headline, chosen: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Models (rows, best first, oracles last) by metrics (columns, the headline and the skill first).
+
+    `further` are the metrics that are not among the chosen ones; cells hold them all.
+    """
     present = {key[1] for key in board.scores}
     first = [headline.metric, "skill"]
     columns = [name for name in dict.fromkeys([*first, *meanings]) if name in present and name in meanings]
+    shown = [name for name in columns if name in (*first, *chosen)] if chosen else columns
     best = board.best_baseline(headline.metric, headline.meaning)
     return {
         **_place(board, headline),
         "cases": max((score.n for score in board.scores.values()), default=0),
         "best_baseline": best[0] if best else None,
-        "columns": columns,
+        "columns": shown,
+        "further": [name for name in columns if name not in shown],
         "rows": [
             {
                 "model": model,

@@ -30,5 +30,5 @@ class ReportTable(Table):
     films: bool = True
     film_format: Literal["gif", "mp4"] = "gif"
     """mp4 needs the extra `video`."""
-    film_fps: Annotated[int, Field(ge=1, le=30)] = 5
-    """Frames per second."""
+    film_fps: Annotated[int, Field(ge=1, le=30)] | None = None
+    """Frames per second; unset: what suits the system."""

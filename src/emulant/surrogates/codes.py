@@ -5,7 +5,7 @@ Both are fitted on training data only, stored with the weights, and the only roa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -144,9 +144,22 @@ class Scales:
     @classmethod
     def of(cls, values: Array) -> Scales:
         """Of the last axis of (..., F)."""
-        rows = values.reshape(int(np.prod(values.shape[:-1])), values.shape[-1])
-        deviation = rows.std(axis=0)
-        return cls(rows.mean(axis=0), np.where(deviation > 0, deviation, 1.0))
+        return cls.of_pieces([values])
+
+    @classmethod
+    def of_pieces(cls, pieces: Iterable[Array]) -> Scales:
+        """Of the last axis of all pieces (..., F) together, one after the other in memory.
+
+        Moments are merged as Chan, Golub & LeVeque (1979) do, for sums of squares lose digits.
+        """
+        count, mean, variance = 0, np.zeros(()), np.zeros(())
+        for piece in pieces:
+            rows = piece.reshape(int(np.prod(piece.shape[:-1])), piece.shape[-1])
+            count += len(rows)
+            share, shift = len(rows) / count, rows.mean(axis=0) - mean
+            variance = (1 - share) * variance + share * rows.var(axis=0) + share * (1 - share) * shift**2
+            mean = mean + share * shift
+        return cls(mean, np.where(variance > 0, np.sqrt(variance), 1.0))
 
     def __call__(self, values: Array) -> Array:
         return np.asarray((values - self.mean) / self.deviation)

@@ -29,6 +29,8 @@ class Flow:
     """(C, S) -> (C, S), one frame on; differentiable."""
     observe: Callable[[Tensor], Tensor]
     """(C, S) -> (C, F): what it says of the frame."""
+    decode: Callable[[Array], Array] = lambda observed: observed
+    """(C, H, F) observed -> (C, H, ...) frames of the target field."""
 
     def run(self, horizon: int) -> Array:
         """(C, horizon, F), what is observed after each step; inf from where it has left every bound."""

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 
-from emulant.dataset.seams import Array, Context, Dataset
+from emulant.dataset.seams import Array, Context, Dataset, Streamed
 from emulant.errors import SurrogateError
 from emulant.surrogates.networks import Flow, doubled, read_network, tensor, write_network
 from emulant.surrogates.sequence_tables import RecurrentTable
-from emulant.surrogates.view import Seen, View, valid_time
-from emulant.training.batches import Batch, Score, of_tensors
+from emulant.surrogates.view import Seen, View, fits, valid_time
+from emulant.training.batches import Batch, Score, TrainingData, of_stream, of_tensors
 from emulant.training.process import initialised, threads
+from emulant.training.table import TrainingTable
 from emulant.training.weights import Extras
 from emulant.training.workshop import Workshop
 
@@ -65,7 +67,7 @@ class Recurrent:
         self.model: tuple[View, RecurrentNetwork] | None = None
 
     def fit(self, train: Dataset, validation: Dataset | None = None) -> None:
-        """Train on whole sequences; the monitor `vpt` is the valid time of the closed loop on the validation split.
+        """Train on sequences; the monitor `vpt` is the valid time of the closed loop on the validation split.
 
         Raises:
             SurrogateError: The data hold no sequences of states, or the loss is not finite.
@@ -77,7 +79,7 @@ class Recurrent:
         with initialised(seed):
             self.model = view, self._network(view)
         held = None if validation is None else view.see(validation)
-        data = of_tensors(sequence_loss, _examples(view.see(train)), _examples(held) if held else None, table, seed)
+        data = self._data(train, view, _examples(held) if held else None, table, seed)
         score = None if held is None else self._score(held, view)
         loop.train(self.model[1], data, table, workshop=self.workshop, score=score, extras=self._extras())
 
@@ -89,12 +91,14 @@ class Recurrent:
         """
         view, _ = self._fitted()
         with threads(1):
-            codes = self.flow(context).run(horizon)
-        return {view.target: view.frames(codes, context.fields[view.target][:, -1])}
+            flow = self.flow(context)
+            return {view.target: flow.decode(flow.run(horizon))}
 
     def flow(self, context: Context) -> Flow:
         """The rollout as a map of codes and memory, from the end of the context; it observes scaled codes."""
-        return self._flow(self._fitted()[0].see_context(context, self.lag))
+        view, last = self._fitted()[0], context.fields[self._fitted()[0].target][:, -1]
+        flow = self._flow(view.see_context(context, self.lag))
+        return replace(flow, decode=lambda codes: view.frames(codes, last))
 
     def save(self, folder: Path) -> list[Path]:
         """`best.safetensors`; it holds all that `load` needs."""
@@ -122,6 +126,22 @@ class Recurrent:
     def _network(self, view: View) -> RecurrentNetwork:
         config = self.config
         return RecurrentNetwork(config.cell, len(view.scales.mean), len(view.parameters), config.hidden, config.layers)
+
+    def _data(self, train: Dataset, view: View, held: Batch | None, table: TrainingTable, seed: int) -> TrainingData:
+        """Whole sequences from memory; or windows straight from the files, if the study asks for windows, or if the
+        sequences are too many and the dataset can deal them out."""
+        window = self.config.window
+        if isinstance(train, Streamed) and (window or not fits(train, view.target)):
+            length = window or _frames(train, view.target)
+            stream = train.stream(view.target, length, table.batch_size, parameters=view.parameters, seed=seed)
+            return of_stream(
+                sequence_loss, stream, table.batch_size, lambda *each: _examples(view.seen(*each)), held, table
+            )
+        if window:
+            raise SurrogateError(
+                f"{self.workshop.name or 'recurrent'}: this dataset deals out no windows.", "Leave `window` out."
+            )
+        return of_tensors(sequence_loss, _examples(view.see(train)), held, table, seed)
 
     def _extras(self) -> Extras:
         view, _ = self._fitted()
@@ -157,6 +177,11 @@ class Recurrent:
             return None
         start = Seen(held.frames[:, :lag], held.codes[:, :lag], held.parameters)
         return Score(lambda _: valid_time(truth, self._flow(start).run(truth.shape[1]), view.step), "vpt")
+
+
+def _frames(train: Dataset, field: str) -> int:
+    """Of a case."""
+    return int(next(iter(train.batches(1, [field])))[field].shape[1])
 
 
 def _examples(seen: Seen) -> Batch:

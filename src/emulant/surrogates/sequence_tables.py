@@ -46,6 +46,9 @@ class RecurrentTable(TrainedTable):
     layers: Positive = 1
     lag: Positive = 20
     """Frames of context that it is run over before it feeds on itself."""
+    window: Annotated[int, Field(ge=2)] | None = None
+    """Frames of a training sequence, drawn at random straight from the files; unset: whole simulations, from memory
+    as far as they fit there."""
     recipe: ClassVar[TrainingTable] = TrainingTable(
         max_epochs=120,
         batch_size=64,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,8 @@ from emulant.surrogates.codes import Codes, Scales, StateCodes, codes_from, code
 
 NOT_PARAMETERS = frozenset({"case", "split", "group_key", "family", "status"})
 BOUND = 0.4
+LIMIT = 1 << 28
+"""Bytes of a field that are read at once."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class View:
         """Fitted to a training split; POD if the config has an `energy`, else the coordinates of states."""
         codes = codes_of(train, getattr(config, "energy", None), getattr(config, "rank", None))
         names, target = swept(train), train.targets[0]
-        scales = Scales.of(codes.encode(sequences(train, target)))
+        scales = Scales.of_pieces(codes.encode(piece) for piece in pieces(train, target))
         return cls(target, codes, names, scales, Scales.of(_parameters(train, names)), _step(train))
 
     def see(self, dataset: Dataset) -> Seen:
@@ -55,7 +57,7 @@ class View:
             SurrogateError: Too few frames, or a value that is not finite.
         """
         frames = sequences(dataset, self.target)
-        return self._seen(frames, _parameters(dataset, self.parameters))
+        return self.seen(frames, _parameters(dataset, self.parameters))
 
     def see_context(self, context: Context, lag: int) -> Seen:
         """The last `lag` frames of a context.
@@ -75,14 +77,15 @@ class View:
                 f"The context has no parameter `{missing[0]}`, which varied in training.", "Give it for every case."
             )
         columns = [np.broadcast_to(context.parameters[name], len(frames)) for name in self.parameters]
-        return self._seen(frames, _columns(columns, len(frames)))
+        return self.seen(frames, _columns(columns, len(frames)))
 
     def frames(self, codes: Array, last: Array) -> Array:
         """Scaled codes (C, H, F), and the frame (C, ...) before them -> (C, H, ...)."""
         with np.errstate(over="ignore", invalid="ignore"):
             return self.codes.decode(self.scales.back(codes), last)
 
-    def _seen(self, frames: Array, parameters: Array) -> Seen:
+    def seen(self, frames: Array, parameters: Array) -> Seen:
+        """Frames (C, T, ...) and the parameters (C, P) that vary, as they are -> as a model sees them."""
         return Seen(frames, self.scales(self.codes.encode(frames)), self.parameter_scales(parameters))
 
     # -- kept with the weights
@@ -136,6 +139,31 @@ def swept(train: Dataset) -> tuple[str, ...]:
     """The parameters that are not the same in all training cases: those that a model must be told."""
     columns = [column for column in train.cases.get_columns() if column.name not in NOT_PARAMETERS]
     return tuple(column.name for column in columns if column.dtype.is_numeric() and column.n_unique() > 1)
+
+
+def fits(dataset: Dataset, field: str) -> bool:
+    """Whether a field is small enough to be read as one array."""
+    return len(dataset) <= _at_once(dataset, field)
+
+
+def pieces(dataset: Dataset, field: str) -> Iterator[Array]:
+    """(C, T, ...) of a field, in as many pieces as its size asks for.
+
+    Raises:
+        SurrogateError: There are not two frames, or a value is not finite.
+    """
+    if fits(dataset, field):
+        yield sequences(dataset, field)
+        return
+    numbers, size = dataset.cases["case"].to_list(), _at_once(dataset, field)
+    for start in range(0, len(numbers), size):
+        yield sequences(dataset.select(numbers[start : start + size]), field)
+
+
+def _at_once(dataset: Dataset, field: str) -> int:
+    """Cases that are read at once."""
+    one = next(iter(dataset.batches(1, [field])))[field]
+    return max(1, LIMIT // max(1, one.nbytes))
 
 
 def sequences(dataset: Dataset, field: str) -> Array:

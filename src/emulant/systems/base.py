@@ -40,9 +40,13 @@ class BaseSystem:
     oracles: Mapping[str, Learner] = {}
     figures: Mapping[str, Any] = {}
     films: Any = None
+    films_note: str = ""
+    """What a reader of the report should know of all its films."""
     render: Any = None
     exports: Mapping[str, Any] = {}
     headline: str = "r2"
+    board: Sequence[str] = ()
+    """The metrics that leaderboards show beside the headline and the skill, the others on demand; empty: all."""
     studies: ClassVar[Path | None] = None
     """The folder of its presets: NAME.toml is the plain study, NAME-PRESET.toml the others."""
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from emulant.dataset.seams import Array
+from emulant.dataset.seams import Array, WindowStream
 from emulant.dataset.seeds import stream
 from emulant.training.table import TrainingTable
 
@@ -59,8 +60,44 @@ def of_tensors(
             chosen = torch.from_numpy(rows)
             yield tuple(tensor[chosen] for tensor in training)
 
+    return TrainingData(loss, batches, length, _in_pieces(validation))
+
+
+def of_stream(
+    loss: Callable[[nn.Module, Batch], Tensor],
+    stream: WindowStream,
+    size: int,
+    examples: Callable[[Array, Array], Batch],
+    validation: Batch | None,
+    table: TrainingTable,
+) -> TrainingData:
+    """Training data that are read as they are needed.
+
+    Args:
+        loss: The mean loss of a batch.
+        stream: Deals out windows in batches of `size`; incomplete batches are left out.
+        examples: Makes a batch of windows (B, W, ...) and parameters (B, P).
+        validation: In memory.
+        table: Its `epoch_batches`; unset: all of the stream in an epoch.
+    """
+    whole = max(1, stream.count // size)
+    length = table.epoch_batches or whole
+
+    def batches(epoch: int) -> Iterator[Batch]:
+        position = epoch * length  # in the stream without end that all epochs of it make
+        while position < (epoch + 1) * length:
+            its_epoch, start = divmod(position, whole)
+            left = min(whole - start, (epoch + 1) * length - position)
+            for windows, parameters in islice(stream.epoch(its_epoch, start), left):
+                yield examples(windows, parameters)
+            position += left
+
+    return TrainingData(loss, batches, length, _in_pieces(validation))
+
+
+def _in_pieces(validation: Batch | None) -> tuple[Batch, ...]:
     parts = zip(*(torch.split(tensor, VALIDATION_ROWS) for tensor in validation), strict=True) if validation else ()
-    return TrainingData(loss, batches, length, tuple(parts))
+    return tuple(parts)
 
 
 def shuffled(count: int, size: int, length: int, seed: int, epoch: int) -> Array:

@@ -57,8 +57,23 @@ def further_loggers(names: Sequence[Logger], folder: Path | None, name: str) -> 
 
 
 def _logger(logger: Logger, folder: Path, name: str) -> Any:
-    from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
+    from lightning.pytorch.loggers import TensorBoardLogger
 
     if logger == "tensorboard":
         return TensorBoardLogger(folder, name=None, version="tensorboard")
-    return WandbLogger(name=name, save_dir=folder, project="emulant", offline=logger == "wandb-offline")
+    folder.mkdir(parents=True, exist_ok=True)
+    return _wandb(folder, name, offline=logger == "wandb-offline")
+
+
+def _wandb(folder: Path, name: str, *, offline: bool) -> Any:
+    """A run of its own for every network: left open, wandb would write the next network's curves into it."""
+    import wandb
+    from lightning.pytorch.loggers import WandbLogger
+
+    class OneRun(WandbLogger):
+        def finalize(self, status: str) -> None:
+            super().finalize(status)
+            self.experiment.finish(exit_code=0 if status == "success" else 1)
+
+    quiet = wandb.Settings(silent=True, console="off", disable_git=True)
+    return OneRun(name=name, save_dir=folder, project="emulant", offline=offline, settings=quiet)

@@ -17,33 +17,73 @@ from emulant.dataset import parquet
 from emulant.dataset.seams import Array, Finding
 from emulant.errors import DataError
 from emulant.systems.pendulum import index as indexing
+from emulant.systems.pendulum import reintegration
 from emulant.systems.pendulum.blocks import TIME_TOLERANCE, Block, side_by_side
 from emulant.systems.pendulum.config import PARAMETERS, STATE
 from emulant.systems.pendulum.equations import energy, energy_scale
-from emulant.systems.pendulum.files import ACCELERATION, CONSTANTS, schema_of, stored_columns
-from emulant.systems.pendulum.readers import STANDARD_GRAVITY, PendulumDataset
+from emulant.systems.pendulum.files import ACCELERATION, CONSTANTS, Provenance, schema_of, stored_columns
+from emulant.systems.pendulum.readers import STANDARD_GRAVITY, PendulumDataset, parquet_files
 
 START = (*PARAMETERS, *STATE)
 """Columns of the index that make a simulation what it is."""
 TOLERANCES = 1000
-"""So many tolerances of the integrator, relative to E_scale, may a trajectory drift."""
-FOREIGN_DRIFT = 1e-4
-"""The same for data that do not say their tolerance."""
+"""So many tolerances of the integrator may a trajectory drift (of E_scale) or a step be off (of max(1, |y|))."""
+FOREIGN_DRIFTS = 10
+"""Of data made elsewhere: so many tolerances of a step, 1e-4 of E_scale by default."""
 
 
-def check(dataset: PendulumDataset) -> Iterator[Finding]:
-    """Everything about one split that its files and its energies show: schema, duplicate, time, values, energy."""
+def check(dataset: PendulumDataset, tolerance: float | None = None) -> Iterator[Finding]:
+    """Everything about one split that shows in its files: schema, duplicate, time, values, energy, equations.
+
+    Args:
+        tolerance: Relative error of a stored step that data made elsewhere may have (None: 1e-5); ten times that, of
+            E_scale, may their energy drift.
+    """
+    made = dataset.made.provenance
+    step = _step_tolerance(made, tolerance)
+    drift = step if made is not None and made.tolerance is not None else FOREIGN_DRIFTS * step
     yield from schema(dataset)
     yield from duplicates(dataset)
+    if made is not None and made.tolerance is None:
+        yield from _untolerated(dataset, made.integrator)
     for block in dataset.blocks():
-        yield from times(block, exact=dataset.made.provenance is not None)
+        yield from times(block, exact=made is not None)
         yield from values(block, dataset.columns)
-        yield from energies(block, _tolerance(dataset))
+        yield from energies(block, drift)
+        for name, what in reintegration.equations(block, dataset.columns, step):
+            yield Finding(f"{block.path.name}: {name}", "equations", what)
+
+
+def deep(dataset: PendulumDataset, cases: int) -> Iterator[Finding]:
+    """`chaos`, of the first so many simulations: see `reintegration.deep`."""
+    made = dataset.made.provenance
+    chosen = dataset.index["sim_id"].head(cases)
+    for block in dataset.blocks():
+        rows = np.flatnonzero(block.rows["sim_id"].is_in(chosen.implode()).to_numpy())
+        if rows.size:
+            yield from reintegration.deep(block, rows, made, _step_tolerance(made, None))
+
+
+def _step_tolerance(made: Provenance | None, told: float | None) -> float:
+    if made is not None and made.tolerance is not None:
+        return TOLERANCES * made.tolerance
+    return reintegration.FOREIGN if told is None else told
+
+
+def _untolerated(dataset: PendulumDataset, integrator: str) -> Iterator[Finding]:
+    """Nobody can say how wrong the data of a method without a tolerance may be: only how wrong they are."""
+    scale = energy_scale(dataset.index.select(PARAMETERS).to_numpy())
+    drift = dataset.index["energy_drift"].to_numpy() / scale
+    what = (
+        f"`{integrator}` holds no tolerance: the energy drifts by up to {drift.max():.3g} of its scale "
+        f"(median {np.median(drift):.3g}); use rk8 where that matters"
+    )
+    yield Finding(dataset.split, "energy", what)
 
 
 def files(path: Path, g: float = STANDARD_GRAVITY) -> Iterator[Finding]:
     """`file`: the Parquet files of a path that cannot be read, or are not of pendulums."""
-    for file in sorted(path.glob("*.parquet")) if path.is_dir() else [path]:
+    for file in parquet_files(path):
         try:
             indexing.build(file.parent, [file], "", g)
         except DataError as error:
@@ -135,15 +175,15 @@ def values(block: Block, columns: tuple[str, ...]) -> Iterator[Finding]:
                 yield Finding(where, "values", f"`{name}` is {column[rows[0]]:.9g}; it should be positive")
 
 
-def energies(block: Block, tolerance: float | None) -> Iterator[Finding]:
-    """`energy`: E stays where it was but for 1000 tolerances (None: 1e-4), relative to E_scale, and for rounding."""
+def energies(block: Block, tolerance: float) -> Iterator[Finding]:
+    """`energy`: E stays where it was but for the tolerance, relative to E_scale, and for rounding."""
     arrays = block.read_unchecked((*STATE, "t"))
     states = side_by_side(arrays, STATE)
     parameters = np.repeat(block.rows.select(PARAMETERS).to_numpy(), block.lengths, axis=0)
     with np.errstate(all="ignore"):  # what is not finite is told by `values`
         energy_now = energy(states, parameters)
         drift = np.abs(energy_now - np.repeat(energy_now[block.starts], block.lengths))
-        allowed = energy_scale(parameters) * (FOREIGN_DRIFT if tolerance is None else TOLERANCES * tolerance)
+        allowed = energy_scale(parameters) * tolerance
         allowed += _rounding(states, parameters, np.finfo(arrays[STATE[0]].dtype).eps, block)
     for where, rows in _raised(block, drift > allowed):
         worst = rows[np.argmax(drift[rows])]
@@ -160,11 +200,6 @@ def _rounding(states: Array, parameters: Array, eps: float, block: Block) -> Arr
     most = eps * (kinetic + (coupling + energy_scale(parameters)) * (1 + angle))
     rounding: Array = np.repeat(np.maximum.reduceat(most, block.starts), block.lengths)
     return rounding
-
-
-def _tolerance(dataset: PendulumDataset) -> float | None:
-    provenance = dataset.made.provenance
-    return None if provenance is None else provenance.tolerance
 
 
 def _raised(block: Block, flags: Array) -> Iterator[tuple[str, Array]]:

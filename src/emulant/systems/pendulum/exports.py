@@ -16,18 +16,18 @@ from emulant.systems.pendulum.files import COLUMNS, GROUP_ROWS, common_metadata,
 from emulant.systems.pendulum.readers import PendulumDataset
 
 
-def parquet(run: Any, splits: Sequence[str], target: Path, *, overwrite: bool = False) -> list[Path]:
-    """One split of a run as one Parquet file.
+def parquet(run: Any, splits: Sequence[str], target: Path) -> list[Path]:
+    """One split of a run as one Parquet file, written over one that is there: `emulant export` has asked before.
 
     Raises:
-        UsageError: More than one split is asked for, or the file exists and is not to be overwritten.
+        UsageError: More than one split is asked for, or there is a folder of that name.
     """
     if len(splits) != 1:
         raise UsageError(
             f"{run.folder.root}: has the splits {', '.join(splits)}, and one file holds one of them.",
             f"Export one, such as {run.folder.split(splits[0] if splits else 'training')}.",
         )
-    return [single_file(run.dataset(splits[0]), target, overwrite=overwrite)]
+    return [single_file(run.dataset(splits[0]), target, overwrite=True)]
 
 
 def single_file(dataset: PendulumDataset, target: Path, *, overwrite: bool = False) -> Path:

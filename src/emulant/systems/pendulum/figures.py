@@ -1,13 +1,21 @@
-"""The figures that only a pendulum's report has."""
+"""The figures of a pendulum's report that show a curve per model or a histogram."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import polars as pl
+from matplotlib.figure import Figure
 
-from emulant.reporting.figures import Drawing, histogram, time_series
+from emulant.dataset.seams import Array
+from emulant.reporting.figures import WIDTH, Drawing, framed, histogram
+from emulant.reporting.numbers import number
+from emulant.reporting.style import Theme, looks
+
+Curves = Mapping[str, tuple[Array, Array]]
+"""Model -> x, y."""
 
 
 def energy_drift(run: Any) -> Drawing | None:
@@ -15,15 +23,44 @@ def energy_drift(run: Any) -> Drawing | None:
     rows = run.metrics.filter(
         (pl.col("metric") == "energy_drift") & (pl.col("group") == "all") & (pl.col("horizon") != "all")
     ).filter(pl.col("split") == run.test_splits[0])
-    if rows.is_empty():
-        return None
-    times = np.array(sorted({float(horizon) for horizon in rows["horizon"]}))
-    order = pl.col("horizon").cast(pl.Float64)
-    series = {
-        entrant.name: rows.filter(model=entrant.name).sort(order)["value"].to_numpy() for entrant in run.entrants()
+    rows = rows.with_columns(pl.col("horizon").cast(pl.Float64)).sort("horizon")
+    curves = {
+        entrant.name: (its["horizon"].to_numpy(), its["value"].to_numpy())
+        for entrant in run.entrants()
+        if len(its := rows.filter(model=entrant.name))
     }
-    shown = {name: values for name, values in series.items() if len(values) == len(times) and values[-1] < 100}
-    return time_series(times, shown, "median |ΔE| / J") if shown else None
+    if not curves:
+        return None
+    ends = ", ".join(f"{model} {number(float(values[-1]))}" for model, (_, values) in curves.items())
+    return _drawing(
+        run,
+        curves,
+        ("lead time / s", "median |ΔE| / J"),
+        "Energy that a forecast gains or loses",
+        "Median over the test cases of the distance from the energy at the start of the forecast.",
+        f"Median energy error against lead time; at the end, in J: {ends}",
+    )
+
+
+def training_curves(run: Any) -> Drawing | None:
+    """Loss against epoch, network by network."""
+    curves = {}
+    for entrant in run.entrants():
+        path = run.folder.events.parent / entrant.name / "metrics.csv"
+        if path.is_file():
+            table = pl.read_csv(path)
+            curves[entrant.name] = (table["epoch"].to_numpy(), table["train_loss"].to_numpy())
+    if not curves:
+        return None
+    ends = ", ".join(f"{model} {number(float(loss[-1]))}" for model, (_, loss) in curves.items())
+    return _drawing(
+        run,
+        curves,
+        ("epoch", "training loss"),
+        "Training",
+        "Mean loss of each epoch. Each network has a loss of its own: compare slopes, not heights.",
+        f"Training loss against epoch; in the last one: {ends}",
+    )
 
 
 def exponents(run: Any) -> Drawing | None:
@@ -37,20 +74,20 @@ def exponents(run: Any) -> Drawing | None:
     return histogram(values, dict.fromkeys(values, "surrogate"), "largest Lyapunov exponent / s⁻¹")
 
 
-def training_curves(run: Any) -> Drawing | None:
-    """Loss against epoch, network by network."""
-    series: dict[str, Any] = {}
-    for entrant in run.entrants():
-        path = run.folder.events.parent / entrant.name / "metrics.csv"
-        if path.is_file():
-            curve = pl.read_csv(path)
-            series[entrant.name] = (curve["epoch"].to_numpy(), np.log10(curve["train_loss"].to_numpy()))
-    if not series:
-        return None
-    longest = max(series.values(), key=lambda pair: len(pair[0]))[0]
-    padded = {name: _padded(values, len(longest)) for name, (_, values) in series.items()}
-    return time_series(longest, padded, "log10 of the training loss", "epoch")
+def _drawing(run: Any, curves: Curves, axis: tuple[str, str], title: str, caption: str, alt: str) -> Drawing:
+    """A curve per model, in the colours of the report; y is logarithmic, what is not above zero lies on its edge."""
+    kinds = {entrant.name: entrant.kind for entrant in run.entrants()}
+    heights = np.concatenate([values[np.isfinite(values) & (values > 1e-9)] for _, values in curves.values()])
+    low, high = (heights.min() / 2, heights.max() * 2) if heights.size else (0.1, 1.0)
 
+    def draw(theme: Theme) -> Figure:
+        figure, axes = framed(WIDTH, 2.9, left=0.14, right=0.97, inches_above=0.5)
+        for model, look in looks(kinds, theme).items():
+            if model in curves:
+                x, y = curves[model]
+                axes.plot(x, np.clip(y, low, high), color=look.color, ls=look.dashes, lw=look.width, label=model)
+        axes.set(xlabel=axis[0], ylabel=axis[1], yscale="log", ylim=(low, high))
+        figure.legend(loc="upper center", ncols=4, fontsize=8)
+        return figure
 
-def _padded(values: Any, length: int) -> Any:
-    return np.concatenate([values, np.full(length - len(values), np.nan)])
+    return Drawing(draw, title, caption, alt)

@@ -187,3 +187,12 @@ def read_metadata(schema: pa.Schema, path: Path) -> Made:
         raise DataError(
             f"{path}: its metadata are damaged: {error!r}.", "`emulant generate` writes it anew once it is removed."
         ) from error
+
+
+def units_of(schema: pa.Schema) -> Mapping[str, str]:
+    """Column -> unit, as far as the metadata of a file say it, whoever made it."""
+    try:
+        told = json.loads((schema.metadata or {}).get(b"units", b"{}"))
+    except ValueError:
+        return {}
+    return {str(name): str(unit) for name, unit in told.items()} if isinstance(told, dict) else {}

@@ -79,7 +79,12 @@ class Solution:
     """(C,) s: the first stored time at which a finer integration of the same case differs by more than 1e-3 in any
     state; the end if none does, 0 for cases that failed, NaN if it was not asked for."""
     reasons: tuple[str, ...]
-    """Why a case failed; "" for those that did not."""
+    """Why a case is not to be used; "" for those that are."""
+
+    @property
+    def diverged(self) -> NDArray[np.bool_]:
+        """(C,) whether a case has left every bound; others with a reason are merely out of tolerance."""
+        return ~np.isfinite(self.energy_drift)
 
 
 def integrate(states: Array, parameters: Array, system: SystemTable, *, trust: bool = True) -> Solution:
@@ -114,10 +119,24 @@ def integrate(states: Array, parameters: Array, system: SystemTable, *, trust: b
     horizon = np.full(len(states), np.nan)
     if trust:
         good = np.array([not reason for reason in reasons], bool)
-        finer = _finer(states[good], parameters[good], substeps[good], system)
         horizon[:] = 0.0
-        horizon[good] = _parted(paths[good], finer, _times(system))
+        horizon[good] = trust_horizon(paths[good], parameters[good], substeps[good], system)
     return Solution(_times(system), paths, accelerations, energy, drift, substeps, horizon, reasons)
+
+
+def trust_horizon(paths: Array, parameters: Array, substeps: NDArray[np.int64], system: SystemTable) -> Array:
+    """(C,) s: when C stored paths (C, T, 4) part from a finer integration of the same starts; the end if they do not.
+
+    Args:
+        substeps: (C,) that the paths were made with; 0 for methods that choose their own.
+    """
+    return _parted(paths, _finer(paths[:, 0], parameters, substeps, system), _times(system))
+
+
+def settings_of(integrator: str, tolerance: float | None, dt: float, steps: int) -> SystemTable:
+    """The table `[system]` as far as an integration goes, of data that say how they were made."""
+    held = {} if tolerance is None else {"tolerance": tolerance}
+    return SystemTable.model_validate({"integrator": integrator, "T": steps * dt, "dt": dt, **held})
 
 
 def _times(system: SystemTable) -> Array:
@@ -133,8 +152,11 @@ def _drift(energy: Array) -> Array:
 
 def _fixed(states: Array, parameters: Array, substeps: NDArray[np.int64], system: SystemTable) -> Array:
     """(C, T, 4) with each case's own number of steps per stored interval."""
-    paths, method = np.empty((len(states), system.steps + 1, 4)), FIXED[system.integrator].tableau()
-    for count in np.unique(substeps):
+    method, counts = FIXED[system.integrator].tableau(), np.unique(substeps)
+    if len(counts) == 1:
+        return advance(states, parameters, system.dt, system.steps, int(counts[0]), method)
+    paths = np.empty((len(states), system.steps + 1, 4))
+    for count in counts:
         of = substeps == count
         paths[of] = advance(states[of], parameters[of], system.dt, system.steps, int(count), method)
     return paths
@@ -150,14 +172,14 @@ def _held(states: Array, parameters: Array, system: SystemTable, method: FixedSt
     """Paths that hold the tolerance as far as halving the step can make them, and the steps that it took."""
     substeps = np.full(len(states), method.substeps(system.dt))
     paths = _fixed(states, parameters, substeps, system)
-    over, scale = np.arange(len(states)), energy_scale(parameters)
+    over, tried, allowed = np.arange(len(states)), paths, system.tolerance * energy_scale(parameters)
     for _ in range(HALVINGS if method.halved else 0):
-        drift = _drift(observe(paths[over], parameters[over])[1])
-        over = over[~(drift <= system.tolerance * scale[over])]  # NaN is over it, too
+        drift = _drift(observe(tried, parameters[over])[1])
+        over = over[~(drift <= allowed[over])]  # NaN is over it, too
         if not over.size:
             break
         substeps[over] *= 2
-        paths[over] = _fixed(states[over], parameters[over], substeps[over], system)
+        tried = paths[over] = _fixed(states[over], parameters[over], substeps[over], system)
     return paths, substeps
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from emulant.dataset.seams import CaseResult, Dataset, Field, Finding, Learner, Metric, Product, Shard
+from emulant.dataset.seams import CaseResult, Dataset, Field, Finding, Learner, Metric, Product, Shard, Status
 from emulant.surrogates.sequence_tables import (
     GRUTable,
     LagrangianTable,
@@ -22,6 +22,7 @@ from emulant.surrogates.sequence_tables import (
 from emulant.systems.base import PERSISTENCE, BaseSystem
 from emulant.systems.pendulum.config import PARAMETERS, PendulumConfig, PendulumEvaluation
 from emulant.systems.pendulum.metrics import METRICS
+from emulant.systems.pendulum.options import PredictOptions, RenderOptions, ValidateOptions
 
 RECURRENT = "emulant.surrogates.recurrent:Recurrent"
 
@@ -33,9 +34,14 @@ class Pendulum(BaseSystem):
     summary = "Double pendulums and the forecast of their motion, scored in Lyapunov times."
     Config = PendulumConfig
     Evaluation = PendulumEvaluation
+    PredictOptions = PredictOptions
+    RenderOptions = RenderOptions
+    ValidateOptions = ValidateOptions
     targets = ("state",)
     headline = "vpt_nrse_0.4"
+    board = ("vpt_nrse_0.4", "vpt_nrse_0.4_lyapunov", "cme", "energy_drift", "lyapunov_error")
     studies = Path(__file__).parent / "studies"
+    data_files = ("*.parquet",)
     kernels = ("emulant.systems.pendulum.integrate", "emulant.systems.pendulum.files")
     tolerance = 0.0
     surrogates: Mapping[str, Learner] = {
@@ -50,11 +56,26 @@ class Pendulum(BaseSystem):
         "linear": Learner(LinearTable, "emulant.surrogates.baselines.linear:Linear"),
         "ngrc": Learner(NGRCTable, "emulant.surrogates.baselines.ngrc:NGRC"),
     }
+    films = "emulant.systems.pendulum.films:of_report"
+    films_note = (
+        "Films run in real time. Behind the arms of a forecast hang those of the truth, in grey; the trail is the path "
+        "of the second bob."
+    )
+    render = "emulant.systems.pendulum.films:render"
     exports: Mapping[str, Any] = {"parquet": "emulant.systems.pendulum.exports:parquet"}
     figures: Mapping[str, Any] = {
-        "energy": "emulant.systems.pendulum.figures:energy_drift",
-        "exponents": "emulant.systems.pendulum.figures:exponents",
-        "training_curves": "emulant.systems.pendulum.figures:training_curves",
+        name: f"emulant.systems.pendulum.{target}"
+        for name, target in {
+            "growth_chaotic": "growth:chaotic_growth",
+            "growth_regular": "growth:regular_growth",
+            "trajectories": "portraits:trajectories",
+            "phase": "portraits:phase",
+            "energy": "figures:energy_drift",
+            "spectra": "growth:spectra",
+            "exponent_map": "landscape:draw_map",
+            "exponents": "figures:exponents",
+            "training_curves": "figures:training_curves",
+        }.items()
     }
     limits: Sequence[str] = (
         "A forecast in Lyapunov times is measured by each trajectory's own exponent, over "
@@ -84,7 +105,8 @@ class Pendulum(BaseSystem):
         results = []
         for row, case in enumerate(shard.cases):
             if reason := solution.reasons[row]:
-                results.append(CaseResult(case, status="failed", reason=reason))
+                status: Status = "failed" if solution.diverged[row] else "rejected"
+                results.append(CaseResult(case, status=status, reason=reason))
                 continue
             arrays = {"state": solution.states[row].astype(dtype)}
             if config.system.accelerations:
@@ -99,14 +121,38 @@ class Pendulum(BaseSystem):
         return write_shard(shard, product, folder)
 
     def open(self, folder: Path, config: Any | None = None) -> Dataset:
-        from emulant.systems.pendulum.readers import open_dataset
+        from emulant.systems.pendulum.readers import STANDARD_GRAVITY, open_dataset
 
-        return open_dataset(folder)
+        return open_dataset(folder, STANDARD_GRAVITY if config is None else config.system.g.constant)
 
     def check(self, dataset: Any) -> Iterable[Finding]:
         from emulant.systems.pendulum.checks import check
 
         return check(dataset)
+
+    def check_deeply(self, dataset: Any, cases: int) -> Iterable[Finding]:
+        """Time reversal, trust horizons and Lyapunov spectra of the first so many cases."""
+        from emulant.systems.pendulum.checks import deep
+
+        return deep(dataset, cases)
+
+    def check_leaks(self, datasets: Mapping[str, Any]) -> Iterable[Finding]:
+        """Cases that two splits share: same sim_id, or same start, lengths, masses and g."""
+        from emulant.systems.pendulum.checks import leaks
+
+        return leaks(datasets)
+
+    def reads(self, path: Path) -> bool:
+        """Whether files that belong to no run are ours to check."""
+        from emulant.systems.pendulum.loose import reads
+
+        return reads(path)
+
+    def check_loose(self, path: Path, options: Any, deep: int) -> tuple[int, list[str], list[Finding]]:
+        """Check such files: how many cases there are, notes, findings."""
+        from emulant.systems.pendulum.loose import check
+
+        return check(path, options, deep)
 
     def frames(self, config: PendulumConfig) -> int:
         return config.system.steps + 1
@@ -128,6 +174,11 @@ class Pendulum(BaseSystem):
         from emulant.systems.pendulum.predictions import ParquetPredictions
 
         return ParquetPredictions(folder)
+
+    def predict(self, surrogate: Any, source: Path, target: Path, options: Any, config: PendulumConfig) -> None:
+        from emulant.systems.pendulum.predict import forecast_file
+
+        forecast_file(surrogate, source, target, options, config)
 
 
 def _record(parameters: Any, config: PendulumConfig) -> dict[str, Any]:

@@ -34,7 +34,7 @@ from emulant.systems.pendulum import index as indexing
 from emulant.systems.pendulum.blocks import TIME_TOLERANCE, Block, blocks
 from emulant.systems.pendulum.config import PARAMETERS, STATE
 from emulant.systems.pendulum.files import ACCELERATION, FIELDS, Made, read_metadata
-from emulant.systems.pendulum.windows import Windows
+from emulant.systems.pendulum.windows import FieldStream, Windows
 
 STANDARD_GRAVITY = 9.81
 """m/s², of files that do not say it."""
@@ -235,6 +235,18 @@ class PendulumDataset:
         """
         return Windows(tuple(self.blocks()), tuple(columns), length, batch, stride, seed, dtype)
 
+    def stream(
+        self, field: str, length: int, size: int, *, parameters: Sequence[str] = (), seed: int = 0
+    ) -> FieldStream:
+        """Random windows (size, length, D) of a field and the parameters (size, P) of their cases, in float64.
+
+        Raises:
+            DataError: There is no such field, or a simulation is shorter than a window.
+        """
+        columns = self._columns_of(field)
+        windows = self.windows(length, size, seed=seed, columns=(*columns, *parameters), dtype=np.float64)
+        return FieldStream(windows, len(columns))
+
     def blocks(self, index: pl.DataFrame | None = None) -> list[Block]:
         """The pieces of the files that are read at once."""
         return blocks(self.folder, self.index if index is None else index)
@@ -251,24 +263,36 @@ def open_dataset(path: str | Path, g: float | None = STANDARD_GRAVITY) -> Pendul
         DataError: There is nothing to open, a file is damaged, or it lacks a column.
     """
     path = Path(path)
-    folder = path if path.is_dir() else path.parent
-    ours = path.is_dir() and Store(path).is_ours
-    files = tuple(_finished(path) if ours else _found(path))
+    if path.is_dir() and Store(path).is_ours:
+        files = tuple(_finished(path))
+        made, columns = _headers(_some(files, path))
+        index = indexing.of_folder(path, files, path.name)
+        return PendulumDataset(path, files, path.name, _numbered(index, path.name), made, columns)
+    return open_files(path, _some(parquet_files(path), path), g)
+
+
+def open_files(path: Path, files: Sequence[Path], g: float | None = STANDARD_GRAVITY) -> PendulumDataset:
+    """Open some Parquet files, all of them in the folder `path` or `path` itself; as `open_dataset`."""
+    made, columns = _headers(files)
+    folder, split = path if path.is_dir() else path.parent, made.split or path.stem
+    index = indexing.build(folder, files, split, g)
+    return PendulumDataset(folder, tuple(files), split, _numbered(index, split), made, columns)
+
+
+def parquet_files(path: Path) -> list[Path]:
+    """The Parquet files of a folder, or the file itself."""
+    return sorted(path.glob("*.parquet")) if path.is_dir() else [path]
+
+
+def _some(files: Sequence[Path], path: Path) -> Sequence[Path]:
     if not files:
         raise DataError(f"{path}: holds no Parquet file of pendulums.", "Name a file, or one split of a run.")
-    made, columns = _headers(files)
-    split = folder.name if ours else made.split or path.stem
-    index = indexing.of_folder(folder, files, split) if ours else indexing.build(folder, files, split, g)
-    return PendulumDataset(folder, files, split, _numbered(index, split), made, columns)
+    return files
 
 
 def _finished(folder: Path) -> Iterator[Path]:
     """The shards that are signed for; what a kill has left beside them does not count."""
     return (folder / file.path for sidecar in Store(folder).sidecars() for file in sidecar.files)
-
-
-def _found(path: Path) -> list[Path]:
-    return sorted(path.glob("*.parquet")) if path.is_dir() else [path]
 
 
 def _headers(files: Sequence[Path]) -> tuple[Made, tuple[str, ...]]:

@@ -143,3 +143,22 @@ class Windows:
 
     def _empty(self) -> Array:
         return np.empty((0, self.length, len(self.columns)), self.dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class FieldStream:
+    """Windows as learners want them: those of a field, and the parameters of their cases beside them."""
+
+    windows: Windows
+    """Their columns are those of the field, then the parameters."""
+    width: int
+    """Columns of the field."""
+
+    @property
+    def count(self) -> int:
+        return self.windows.count
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Array, Array]]:
+        """(B, W, width) and (B, P)."""
+        for batch in self.windows.epoch(epoch, start):
+            yield batch[..., : self.width], batch[:, 0, self.width :]

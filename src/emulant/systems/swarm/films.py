@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from emulant.errors import UsageError
-from emulant.reporting.films import Film, Reel, comparison, film
+from emulant.reporting.films import Reel, comparison, film
+from emulant.reporting.frames import Film
 from emulant.systems.swarm.config import FAMILIES
 from emulant.systems.swarm.options import RenderOptions
 
@@ -19,7 +20,8 @@ def of_report(run: Any) -> list[Film]:
     table = run.study.report
     if not run.study.surrogates:
         return []
-    return _films(run, RenderOptions(split=run.test_splits[0], format=table.film_format, fps=table.film_fps))
+    fps = {} if table.film_fps is None else {"fps": table.film_fps}
+    return _films(run, RenderOptions(split=run.test_splits[0], format=table.film_format, **fps))
 
 
 def render(run: Any, options: RenderOptions) -> list[Path]:

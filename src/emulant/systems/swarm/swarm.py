@@ -10,6 +10,7 @@ from emulant.dataset.seams import CaseResult, Dataset, Field, Finding, Learner, 
 from emulant.dataset.seeds import PURPOSES, SPLITS, case_stream
 from emulant.dataset.tables import Table
 from emulant.evaluation.metrics import field_metrics
+from emulant.surrogates.sequence_tables import LatentNGRCTable, LatentRecurrentTable
 from emulant.surrogates.tables import PodMvarTable
 from emulant.systems.base import CLIMATOLOGY, PERSISTENCE, BaseSystem
 from emulant.systems.swarm import checks, files
@@ -33,6 +34,8 @@ class Swarm(BaseSystem):
     surrogates: Mapping[str, Learner] = {
         "pod_mvar": Learner(PodMvarTable, "emulant.systems.swarm.pod_mvar:SwarmPodMvar", weights=""),
         "spectral": Learner(SpectralTable, "emulant.systems.swarm.spectral:Spectral"),
+        "latent_lstm": Learner(LatentRecurrentTable, "emulant.surrogates.recurrent:Recurrent", extra="torch"),
+        "latent_ngrc": Learner(LatentNGRCTable, "emulant.surrogates.baselines.ngrc:NGRC"),
     }
     baselines: Mapping[str, Learner] = {
         "persistence": PERSISTENCE,
@@ -49,6 +52,10 @@ class Swarm(BaseSystem):
         "singular_values": "emulant.systems.swarm.figures:pod_spectrum",
     }
     films = "emulant.systems.swarm.films:of_report"
+    films_note = (
+        "All fields share the colour scale of the truth; a forecast that leaves it saturates. The error is forecast "
+        "minus truth, on a scale about zero."
+    )
     render = "emulant.systems.swarm.films:render"
     exports: Mapping[str, Any] = {name: f"emulant.systems.swarm.exports:{name}" for name in ("flat", "stacked", "csv")}
     limits: Sequence[str] = (
