@@ -6,9 +6,8 @@ Tolerances: an overlap at the start of 0.5 px; energy that rises above its earli
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from pathlib import Path
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from emulant.systems.scenes.arrays import scene_arrays
 from emulant.systems.scenes.energy import kinetic, potential
 from emulant.systems.scenes.files import digest, integers
 from emulant.systems.scenes.layout import layout
-from emulant.systems.scenes.readers import ScenesDataset, open_dataset, title
+from emulant.systems.scenes.readers import ScenesDataset, title
 from emulant.systems.scenes.scene import HEIGHT, STEP, WIDTH, Scene, initial_state
 from emulant.systems.scenes.touching import encounters
 
@@ -33,7 +32,6 @@ START_QUANTA = np.array([0.1, 0.1, 1e-3, 1.0, 1.0, 1.0])
 def check(dataset: ScenesDataset) -> Iterator[Finding]:
     """Every scene by itself, then what must hold of all of them."""
     gains: list[float] = []
-    starts: dict[bytes, str] = {}
     for case in dataset.cases["case"].to_list():
         where = f"{dataset.split}: {title(case)}"
         try:
@@ -48,9 +46,6 @@ def check(dataset: ScenesDataset) -> Iterator[Finding]:
             yield Finding(where, "schema", wrong)
             continue
         yield from (Finding(where, name, what) for name, what in _physics(scene, state, gains))
-        twin = starts.setdefault(start_of(scene), title(case))
-        if twin != title(case):
-            yield Finding(where, "duplicate", f"starts as {twin} does")
     large = sum(gain > USUAL_GAIN for gain in gains)
     if len(gains) >= 10 and large > UNUSUAL * len(gains):
         yield Finding(dataset.split, "energy", f"{large} of {len(gains)} scenes gain more than {USUAL_GAIN:.0%}")
@@ -148,29 +143,24 @@ def start_of(scene: Scene) -> bytes:
     fixed = [value for piece in scene.statics for point in piece.points for value in (*point, piece.radius)]
     anchors = [value for joint in scene.joints for anchor in joint.anchors for value in anchor]
     lengths = np.rint(np.array([*np.ravel(sizes), *fixed, *anchors, *scene.gravity]) / 0.1)
-    return scene.type.encode() + state.astype("<i8").tobytes() + lengths.astype("<i8").tobytes()
+    mark: bytes = scene.type.encode() + state.astype("<i8").tobytes() + lengths.astype("<i8").tobytes()
+    return mark
 
 
 # -- across splits ------------------------------------------------------------------------------------------------
 
 
-SPLITS = ("training", "validation", "test", "test_heldout", "test_ood")
-
-
-def check_splits(root: Path) -> Iterator[Finding]:
-    """Scenes that are in two splits of a run, and held-out types where they do not belong."""
-    datasets = {}
-    for split in SPLITS:
-        with suppress(DataError):  # told already, when the split was opened
-            datasets[split] = open_dataset(root / split)
+def check_leaks(datasets: Mapping[str, ScenesDataset]) -> Iterator[Finding]:
+    """Scenes that are there twice, in one split or in two, and held-out types where they do not belong."""
     heldout = set(datasets["test_heldout"].cases["family"]) if "test_heldout" in datasets else set()
     seen: dict[bytes, str] = {}
     for split, dataset in datasets.items():
         for type_ in sorted(heldout & set(dataset.cases["family"])) if split != "test_heldout" else ():
             yield Finding(split, "heldout", f"has scenes of {type_}, which test_heldout keeps out of everything else")
         for case in dataset.cases["case"].to_list():
-            with suppress(DataError):  # told already, too
+            with suppress(DataError):  # told already, when the scene was checked
                 here = f"{split}: {title(case)}"
                 other = seen.setdefault(start_of(dataset.scene(case)), here)
-                if other.partition(":")[0] != split:
-                    yield Finding(here, "leak", f"starts as {other} does")
+                if other != here:
+                    check = "duplicate" if other.partition(":")[0] == split else "leak"
+                    yield Finding(here, check, f"starts as {other} does")

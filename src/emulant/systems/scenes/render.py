@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,8 @@ from PIL import Image
 from emulant.dataset.atomic import replacing
 from emulant.errors import UsageError
 from emulant.reporting.frames import MARK, Pixels, letters, palette, progress
-from emulant.systems.scenes.catalogue import TYPES, make_scene, scene_seed
-from emulant.systems.scenes.options import RenderOptions
+from emulant.systems.scenes.catalogue import make_scene, scene_seed
+from emulant.systems.scenes.options import RenderOptions, chosen_types
 from emulant.systems.scenes.pictures import BLUE, GREEN, HUES, SIZE, Painter
 from emulant.systems.scenes.readers import title
 from emulant.systems.scenes.scene import STEP, Recording, initial_state, quantised
@@ -35,7 +34,7 @@ def render(run: Any, options: RenderOptions) -> list[Path]:
     """
     if not (options.gallery or options.comparisons):
         raise UsageError("emulant render: say --gallery or --comparisons.")
-    chosen = _types(options.types, run.study.config.system.types)
+    chosen = chosen_types(options.types, run.study.config.system.types)
     written: list[Path] = []
     if options.gallery:
         folder = Path(options.output) if options.output else run.folder.root / "figures" / "gallery"
@@ -43,17 +42,6 @@ def render(run: Any, options: RenderOptions) -> list[Path]:
     if options.comparisons:
         written += _comparisons(run, chosen, options)
     return written
-
-
-def _types(asked: str, known: Sequence[str]) -> Sequence[str]:
-    names = [name.strip() for name in asked.split(",") if name.strip() not in ("", "all")]
-    for name in names:
-        if name not in TYPES:
-            near = get_close_matches(name, TYPES, n=1)
-            raise UsageError(
-                f"--types {name}: there is no such type of scene.", f"Did you mean {near[0]}?" if near else ""
-            )
-    return names or known
 
 
 # -- gallery ------------------------------------------------------------------------------------------------------

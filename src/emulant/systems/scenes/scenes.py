@@ -14,6 +14,7 @@ from emulant.systems.scenes.catalogue import case_number, type_and_number
 from emulant.systems.scenes.config import ScenesConfig, ScenesEvaluation
 from emulant.systems.scenes.graph.table import ContactGraphTable
 from emulant.systems.scenes.metrics import METRICS
+from emulant.systems.scenes.options import ExportOptions, RenderOptions
 from emulant.systems.scenes.scene import FIELDS, STEP
 
 LAWS = "emulant.systems.scenes.baselines"
@@ -50,6 +51,12 @@ class Scenes(BaseSystem):
     figures: Mapping[str, Any] = {
         "types": "emulant.systems.scenes.figures:ladder",
         "speed": "emulant.systems.scenes.figures:speed",
+    }
+    RenderOptions = RenderOptions
+    render = "emulant.systems.scenes.render:render"
+    ExportOptions = ExportOptions
+    exports: Mapping[str, Any] = {
+        name: f"emulant.systems.scenes.exports:{name}" for name in ("jsonl", "text", "document")
     }
     limits: Sequence[str] = (
         "Friction and elasticity of a contact are the products of those of its two shapes, as Chipmunk has it.",
@@ -110,11 +117,11 @@ class Scenes(BaseSystem):
 
         return check(dataset)
 
-    def check_files(self, root: Path) -> Iterable[Finding]:
-        """What is wrong between the splits of a run."""
-        from emulant.systems.scenes.checks import check_splits
+    def check_leaks(self, datasets: Mapping[str, Any]) -> Iterable[Finding]:
+        """Scenes that are there twice, by their headers."""
+        from emulant.systems.scenes.checks import check_leaks
 
-        return check_splits(root)
+        return check_leaks(datasets)
 
     def evaluated(self, dataset: Dataset, evaluation: ScenesEvaluation) -> Dataset:
         from emulant.systems.scenes.evaluation import first_of_each_type
