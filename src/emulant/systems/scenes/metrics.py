@@ -17,6 +17,8 @@ from emulant.systems.scenes.layout import STATIC_FIELDS, layout
 from emulant.systems.scenes.touching import Encounters, Layout, encounters, flat_states
 
 Info = Mapping[str, Any]
+LIFT = 10.0
+"""px by which a scene at rest would have to be lifted for an energy drift of one."""
 PIXEL, LOST = 1.0, 5.0
 """px: what counts as hit, and the RMS distance at which a forecast is no longer valid."""
 
@@ -102,10 +104,14 @@ def coverage(truth: Fields, forecast: Fields, info: Info) -> Array:
 
 
 def energy_drift(truth: Fields, forecast: Fields, info: Info) -> Array:
-    """|E - E of the truth| over the truth's largest kinetic energy and the spread of its potential."""
+    """|E - E of the truth| over the truth's largest kinetic energy and the spread of its potential.
+
+    What hardly moves is measured by its weight instead: the rounding of a place in a scene at rest is no drift.
+    """
     fields = info["headers"].fields(info)
     motion, height = kinetic(truth["state"], fields), potential(truth["state"], fields)
-    scale = motion.max(axis=1) + np.ptp(height, axis=1) + fields["mass"].sum(axis=1)
+    weight = fields["mass"].sum(axis=1) * np.linalg.norm(fields["gravity"], axis=1)
+    scale = np.maximum(motion.max(axis=1) + np.ptp(height, axis=1), LIFT * weight + fields["mass"].sum(axis=1))
     with np.errstate(over="ignore", invalid="ignore"):
         off = np.abs(kinetic(forecast["state"], fields) + potential(forecast["state"], fields) - motion - height)
     return _so_far(np.where(np.isnan(off), np.inf, off) / scale[:, None])
