@@ -385,6 +385,9 @@ class System(Protocol):
     def predictions(self, folder: Path) -> Any:
         """How the predictions of one model are kept in a folder: see `emulant.evaluation.predictions`."""
 
+    def derive(self, scores: pl.DataFrame, folder: Path) -> Sequence[Path]:
+        """Write what else is made of metrics.csv into `folder`, the run's evaluation/; the files written."""
+
     def check(self, dataset: Dataset) -> Iterable[Finding]:
         """The physics: conservation, drift, overlap."""
 
