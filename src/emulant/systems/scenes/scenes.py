@@ -15,6 +15,7 @@ from emulant.systems.scenes.config import ScenesConfig, ScenesEvaluation
 from emulant.systems.scenes.graph.table import ContactGraphTable
 from emulant.systems.scenes.metrics import METRICS
 from emulant.systems.scenes.options import ExportOptions, RenderOptions
+from emulant.systems.scenes.predict import PredictOptions
 from emulant.systems.scenes.scene import FIELDS, STEP
 
 LAWS = "emulant.systems.scenes.baselines"
@@ -52,6 +53,7 @@ class Scenes(BaseSystem):
         "types": "emulant.systems.scenes.figures:ladder",
         "speed": "emulant.systems.scenes.figures:speed",
     }
+    PredictOptions = PredictOptions
     RenderOptions = RenderOptions
     render = "emulant.systems.scenes.render:render"
     ExportOptions = ExportOptions
@@ -142,6 +144,16 @@ class Scenes(BaseSystem):
         from emulant.systems.scenes.predictions import ScenePredictions
 
         return ScenePredictions(folder)
+
+    def predict(self, surrogate: Any, source: Path, target: Path, options: Any, config: ScenesConfig) -> None:
+        from emulant.systems.scenes.predict import forecast_file
+
+        forecast_file(surrogate, source, target, options)
+
+    def derive(self, scores: Any, folder: Path) -> Sequence[Path]:
+        from emulant.systems.scenes.evaluation import write_document
+
+        return [write_document(scores, folder / "metrics.json")]
 
     def geometry(self, config: Any) -> Mapping[str, Any]:
         return {"step": STEP}
