@@ -11,6 +11,7 @@ import polars as pl
 
 from emulant.dataset.atomic import write_json
 from emulant.dataset.seams import Dataset
+from emulant.systems.scenes.catalogue import TYPES
 from emulant.systems.scenes.layout import STATIC_FIELDS, layout
 from emulant.systems.scenes.touching import encounters, flat_states
 
@@ -55,7 +56,7 @@ def document(scores: pl.DataFrame) -> dict[str, dict[str, dict[str, float]]]:
     rows = scores.filter(pl.col("metric").is_in(DOCUMENTED) & (pl.col("horizon") == "all")).sort("split")
     found: dict[str, dict[str, dict[str, float]]] = {}
     for split in ("test_ood", "test_heldout", "test"):  # later ones stand over earlier ones
-        for row in rows.filter(~pl.col("group").str.contains(":"), split=split).iter_rows(named=True):
+        for row in rows.filter(pl.col("group").is_in(TYPES), split=split).iter_rows(named=True):
             of_type = found.setdefault(row["model"], {}).setdefault(row["group"], {})
             of_type |= {DOCUMENTED[row["metric"]]: row["value"], "n": row["n"]}
     return found
