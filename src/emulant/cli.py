@@ -396,9 +396,10 @@ def export(
     output: Output,
     overwrite: Flag = False,
     study: str | None = None,
+    options: Annotated[tuple[str, ...], Parameter(parse=False)] = (),
     everywhere: Everywhere = Everywhere(),
 ) -> int:
-    """Write a run or its data in another format.
+    """Write a run or its data in another format. Further options depend on the system; a wrong one lists them.
 
     Args:
         run: The run folder, or one split of it.
@@ -409,7 +410,7 @@ def export(
     """
     from emulant.use import export
 
-    written = export(run, format, output, study, overwrite=overwrite)
+    written = export(run, format, output, study, overwrite=overwrite, options=options)
     lines = [f"{output}: {len(written)} file{'' if len(written) == 1 else 's'} written"]
     value = {"output": str(output), "files": [str(path) for path in written]}
     show(value, lines, as_json=everywhere.json, quiet=everywhere.quiet)
@@ -426,12 +427,12 @@ def render(
     """Draw films of forecasts. Further options depend on the system; a wrong one lists them.
 
     Args:
-        run: The run folder.
+        run: The run folder; where the system draws simulations too, a study.
     """
     from emulant.options import read_options
-    from emulant.use import render
+    from emulant.use import open_run_or_study, render
 
-    opened = _open(run, (), None, "")
+    opened = open_run_or_study(run)
     written = render(opened, read_options(opened.study.system.RenderOptions, options))
     show(
         [str(path) for path in written],
@@ -442,7 +443,7 @@ def render(
     return GOOD
 
 
-_TAKE_OPTIONS: tuple[Callable[..., int], ...] = (predict, render, validate)
+_TAKE_OPTIONS: tuple[Callable[..., int], ...] = (predict, render, validate, export)
 
 
 # -- what the commands share ----------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ def read_options(table: type[T], tokens: Sequence[str]) -> T:
     rest = list(tokens)
     while rest:
         token = rest.pop(0)
+        token = "--output" if token == "-o" else token
         if not token.startswith("--"):
             raise UsageError(f"`{token}` is not an option.", _known(table))
         name, equals, value = token[2:].partition("=")

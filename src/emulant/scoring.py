@@ -157,7 +157,8 @@ def tabulate(
     result = scores.tabulate(found, cases, system.headline, system.metrics, table, seed=run.study.config.seed)
     scores.write(result.frame, run.folder.metrics)
     case_tables.write(case_tables.tabulate(found, cases), run.folder.case_scores)
-    written = (run.folder.metrics, run.folder.case_scores)
+    derived = system.derive(result.frame, run.folder.metrics.parent)
+    written = (run.folder.metrics, run.folder.case_scores, *derived)
     card = {
         "files": [StoredFile.of(path, run.folder.root).model_dump() for path in written],
         "context_frames": run.study.context_frames,

@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from emulant import study as studies
 from emulant.dataset.seams import resolve
 from emulant.dataset.tables import Table
 from emulant.errors import UsageError
+from emulant.folder import RunFolder
+from emulant.options import read_options
 from emulant.runs import Run
 
 
@@ -29,7 +32,15 @@ def predict(run: Run, source: Path, target: Path, surrogate: str | None, options
     run.study.system.predict(run.model(name), source, target, options, run.study.config)
 
 
-def export(path: Path, format: str, target: Path, study: str | None = None, *, overwrite: bool = False) -> list[Path]:
+def export(
+    path: Path,
+    format: str,
+    target: Path,
+    study: str | None = None,
+    *,
+    overwrite: bool = False,
+    options: Sequence[str] = (),
+) -> list[Path]:
     """Write a run, or one split of it, in one of the system's formats; the files written.
 
     Raises:
@@ -41,7 +52,9 @@ def export(path: Path, format: str, target: Path, study: str | None = None, *, o
         raise UsageError(f"--format {format}: the system `{run.study.system.name}` writes {', '.join(exports)}.")
     if target.is_file() and not overwrite:
         raise UsageError(f"{target}: is there already.", "Give another name, or --overwrite.")
-    written: list[Path] = resolve(exports[format])(run, splits, target)
+    table = getattr(run.study.system, "ExportOptions", None)
+    further = [read_options(table or Table, options)]
+    written: list[Path] = resolve(exports[format])(run, splits, target, *(further if table else ()))
     return written
 
 
@@ -56,6 +69,17 @@ def open_run_or_split(path: str | Path, study: str | Path | None = None) -> tupl
         return Run.open(folder.parent), (folder.name,)
     run = Run.open(folder, study)
     return run, run.splits
+
+
+def open_run_or_study(path: Path) -> Run:
+    """A run; or, of a study file or the name of a built-in one, the run that there is not yet.
+
+    Raises:
+        UsageError: There is neither.
+    """
+    if path.is_dir() or not (path.is_file() or str(path) in studies.presets()):
+        return Run.open(path)
+    return Run(RunFolder(Path()), studies.load(str(path)))
 
 
 def render(run: Run, options: Table) -> list[Path]:

@@ -17,19 +17,23 @@ MEND = "Write it again; `emulant generate` makes a shard of a run anew."
 
 @contextmanager
 def opened(path: Path) -> Iterator[pq.ParquetFile]:
+    """`open_file`, closed again."""
+    with open_file(path) as file:
+        yield file
+
+
+def open_file(path: Path) -> pq.ParquetFile:
     """A Parquet file, its footer read and nothing else; pages are checked against their checksums where they have any.
 
     Raises:
         DataError: The file is missing, torn or not Parquet.
     """
     try:
-        file = pq.ParquetFile(path, page_checksum_verification=True)
+        return pq.ParquetFile(path, page_checksum_verification=True)
     except FileNotFoundError:
         raise DataError(f"{path}: is missing.", MEND) from None
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path}: is not a readable Parquet file: {_first_line(error)}.", MEND) from error
-    with file:
-        yield file
 
 
 def read_group(file: pq.ParquetFile, path: Path, group: int, columns: Sequence[str]) -> pa.Table:
@@ -49,7 +53,13 @@ def read_group(file: pq.ParquetFile, path: Path, group: int, columns: Sequence[s
 
 
 def write_groups(
-    path: Path, schema: pa.Schema, tables: Iterable[pa.Table], *, split: Sequence[str], dictionary: Sequence[str]
+    path: Path,
+    schema: pa.Schema,
+    tables: Iterable[pa.Table],
+    *,
+    split: Sequence[str] = (),
+    dictionary: Sequence[str] = (),
+    delta: Sequence[str] = (),
 ) -> Path:
     """Write one row group per table; equal tables give equal bytes.
 
@@ -60,6 +70,7 @@ def write_groups(
         split: Columns of measured numbers: their bytes are stored plane by plane (BYTE_STREAM_SPLIT), which is what
             makes floating-point numbers compressible.
         dictionary: Columns of few values.
+        delta: Columns of whole numbers that change little from row to row: their differences are stored.
     """
     with (
         replacing(path) as partial,
@@ -67,9 +78,10 @@ def write_groups(
             partial,
             schema,
             compression="zstd",
-            compression_level=1,
+            compression_level=3 if delta else 1,
             use_byte_stream_split=list(split),
             use_dictionary=list(dictionary),
+            column_encoding=dict.fromkeys(delta, "DELTA_BINARY_PACKED") or None,
             write_statistics=True,
             write_page_checksum=True,
             store_schema=False,  # plain types: every reader sees the same

@@ -473,6 +473,9 @@ class System(Protocol):
     def resimulate(self, dataset: Dataset, case: int, config: Any, root: Path) -> CaseResult:
         """A case of a dataset once more; `root` is the run folder."""
 
+    def derive(self, scores: pl.DataFrame, folder: Path) -> Sequence[Path]:
+        """Write what else is made of metrics.csv into `folder`, the run's evaluation/; the files written."""
+
     def check(self, dataset: Dataset) -> Iterable[Finding]:
         """The physics: conservation, drift, overlap."""
 

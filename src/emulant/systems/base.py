@@ -123,6 +123,10 @@ class BaseSystem:
         """How the predictions of one model are kept in a folder."""
         return Emulations(folder) if self.task == "emulation" else Predictions(folder)
 
+    def derive(self, scores: Any, folder: Path) -> Sequence[Path]:
+        """Write what else is made of metrics.csv into `folder`, the run's evaluation/; the files written."""
+        return ()
+
     def check(self, dataset: Dataset) -> Iterable[Finding]:
         return ()
 

@@ -1,0 +1,1 @@
+"""The contact graph: a graph network of what touches and what is tied."""

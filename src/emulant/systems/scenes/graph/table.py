@@ -1,0 +1,53 @@
+"""The table of the contact graph, apart from it: reading a study must not import torch."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from emulant.dataset.tables import Table
+from emulant.training.table import TrainedTable, TrainingTable
+
+Positive = Annotated[int, Field(ge=1)]
+
+
+class GuessTable(Table):
+    """`[surrogates.contact_graph.guess]`: the analytic solver whose answer the network starts from."""
+
+    steps: Positive = 4
+    """Steps of the solver per frame; the engine takes `system.substeps`."""
+    iterations: Positive = 10
+    """Of the solver, per step."""
+
+
+class ContactGraphTable(TrainedTable):
+    """`[surrogates.contact_graph]`."""
+
+    width: Positive = 64
+    rounds: Positive = 3
+    """Of messages: how many contacts far a push is felt within a frame."""
+    start: Literal["flight", "contacts"] = "flight"
+    """What the network corrects: free flight under the known forces, so that support and joints must be learnt, or the
+    analytic solver of contacts and joints."""
+    guess: GuessTable = GuessTable()
+    """How that solver works."""
+    frames: Annotated[int, Field(ge=2)] = 60
+    """Frames of each scene that training draws from, the first ones."""
+    unroll: Positive = 2
+    """Frames in a row that an example asks for; from the second on the network meets its own errors."""
+    position_noise: Annotated[float, Field(ge=0)] = 0.05
+    """px, standard deviation, on the input of an example."""
+    velocity_noise: Annotated[float, Field(ge=0)] = 1.0
+    """px/s; turned as much at the rim of a body."""
+    recipe: ClassVar[TrainingTable] = TrainingTable(
+        max_epochs=40,
+        epoch_batches=100,
+        batch_size=48,
+        optimizer="adamw",
+        learning_rate=2e-3,
+        scheduler="cosine",
+        minimum_learning_rate=2e-5,
+        warmup=0.03,
+        validate_every=5,
+    )
