@@ -83,8 +83,27 @@ def test_until_when_and_where_are_told(summarised: Summarise) -> None:
     for family, ours in (("ring", 0.4), ("uniform", 0.8)):
         rows += [_r2("hero", "surrogate", ours, family), _r2("drift", "baseline", 0.5, family)]
     details = {detail["about"]: detail for detail in summarised(*rows)["verdicts"][0]["details"]}
-    assert details["until when"]["text"] == "ahead for lead times 0.1, 1 s, behind for 10 s"
+    assert details["until when"]["text"] == "ahead for lead times 0.1, 1 s; behind for 10 s"
     assert details["where"] == {"tone": "bad", "about": "where", "text": "behind a baseline on `ring`"}
+
+
+def test_where_nobody_has_failed_yet_a_surrogate_is_level_not_behind(summarised: Summarise) -> None:
+    rows: list[tuple[Any, ...]] = [
+        _r2("hero", "surrogate", 0.6),
+        _r2("drift", "baseline", 0.5),
+        _skill("hero", 0.2, 0.1),
+    ]
+    for horizon, ours in (("0.1", 0.5), ("1", 0.7)):
+        rows += [_r2("hero", "surrogate", ours, horizon=horizon), _r2("drift", "baseline", 0.5, horizon=horizon)]
+    verdict = summarised(*rows)["verdicts"][0]
+    details = {detail["about"]: detail for detail in verdict["details"]}
+    assert details["until when"] == {
+        "tone": "good",
+        "about": "until when",
+        "text": "ahead for lead times 1 s; level for 0.1 s",
+    }
+    equal = summarised(_r2("hero", "surrogate", 0.5), _r2("drift", "baseline", 0.5), _skill("hero", 0.0, 0.0))
+    assert equal["verdicts"][0]["tone"] == "neutral"
 
 
 def test_diverged_scores_are_words_and_rank_last(summary: dict[str, Any]) -> None:

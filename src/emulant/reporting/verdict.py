@@ -48,15 +48,15 @@ def title(board: Board, time_unit: str) -> str:
 def tone(board: Board, model: str, headline: Headline, family: str = "all", horizon: str = "all") -> Tone:
     """How a surrogate stands against the best baseline of the same place.
 
-    Worse than it on the mean is a loss. Better is a win only if the interval of the skill lies above 0: the
-    burden of proof is with the surrogate.
+    Worse than it on the mean is a loss, just as good is neither. Better is a win only if the interval of the skill
+    lies above 0: the burden of proof is with the surrogate.
     """
     score = board.score(model, headline.metric, family, horizon)
     best = board.best_baseline(headline.metric, headline.meaning, family, horizon)
     if score is None or best is None:
         return "neutral"
     if not headline.meaning.beats(score.value, best[1].value):
-        return "bad"
+        return "neutral" if score.value == best[1].value else "bad"
     skill = board.score(model, "skill", family, horizon)
     return "good" if skill is not None and skill.low > 0 else "neutral"
 
@@ -124,21 +124,33 @@ def sentence(board: Board, model: str, headline: Headline) -> str:
 
 
 def _until_when(board: Board, model: str, headline: Headline) -> list[dict[str, str]]:
-    ahead = {
-        horizon: tone(board, model, headline, horizon=horizon) != "bad"
+    stands = {
+        horizon: _stands(board, model, headline, horizon)
         for horizon in board.horizons
         if board.score(model, headline.metric, horizon=horizon)
     }
-    if not ahead:
+    if not stands:
         return []
-    unit, first, last = headline.time_unit, next(iter(ahead)), list(ahead)[-1]
-    if all(ahead.values()):
-        return [_detail("good", "until when", f"ahead at every lead time, {first} to {last} {unit}")]
-    if not any(ahead.values()):
-        return [_detail("bad", "until when", f"behind at every lead time, {first} to {last} {unit}")]
-    leads = ", ".join(horizon for horizon, is_ahead in ahead.items() if is_ahead)
-    lags = ", ".join(horizon for horizon, is_ahead in ahead.items() if not is_ahead)
-    return [_detail("bad", "until when", f"ahead for lead times {leads} {unit}, behind for {lags} {unit}")]
+    unit, first, last = headline.time_unit, next(iter(stands)), list(stands)[-1]
+    its_tone: Tone = "bad" if "behind" in stands.values() else "good"
+    if len(set(stands.values())) == 1:
+        return [_detail(its_tone, "until when", f"{stands[first]} at every lead time, {first} to {last} {unit}")]
+    parts: list[str] = []
+    for word in ("ahead", "level", "behind"):
+        if horizons := [horizon for horizon, stand in stands.items() if stand == word]:
+            parts.append(f"{word} for {'lead times ' * (not parts)}{', '.join(horizons)} {unit}")
+    return [_detail(its_tone, "until when", "; ".join(parts))]
+
+
+def _stands(board: Board, model: str, headline: Headline, horizon: str) -> Literal["ahead", "level", "behind"]:
+    """Where a surrogate stands at a lead time; level where neither it nor the best baseline has failed yet, say."""
+    own, best = (
+        board.score(model, headline.metric, horizon=horizon),
+        board.best_baseline(headline.metric, headline.meaning, horizon=horizon),
+    )
+    if own is not None and best is not None and own.value == best[1].value:
+        return "level"
+    return "behind" if tone(board, model, headline, horizon=horizon) == "bad" else "ahead"
 
 
 def _where(board: Board, model: str, headline: Headline) -> list[dict[str, str]]:
