@@ -452,6 +452,9 @@ class System(Protocol):
     def context_frames(self, config: Any, evaluation: Any, longest_lag: int) -> int:
         """Frames that every forecast of a cold start is shown."""
 
+    def manifest(self, config: Any, split: str) -> Mapping[str, Any]:
+        """What the manifest of a split should say beyond the common, such as the files that it was made from."""
+
     def notes(self, config: Any) -> Sequence[str]:
         """What a reader of the results should be told about the simulations, one sentence each."""
 

@@ -97,6 +97,10 @@ class BaseSystem:
         """Frames that every forecast of a cold start is shown."""
         return 0 if self.task == "emulation" else int(evaluation.context_frames or longest_lag)
 
+    def manifest(self, config: Any, split: str) -> Mapping[str, Any]:
+        """What the manifest of a split should say beyond the common, such as the files that it was made from."""
+        return {}
+
     def notes(self, config: Any) -> Sequence[str]:
         """What a reader of the results should be told about the simulations, one sentence each."""
         return ()
