@@ -157,6 +157,11 @@ class Flavor(BaseSystem):
 
         return known(run)
 
+    def check_leaks(self, datasets: Mapping[str, Any]) -> Iterable[Finding]:
+        from emulant.systems.flavor.checks import leaks
+
+        return leaks(datasets)
+
     def notes(self, config: FlavorConfig) -> Sequence[str]:
         source = config.system.source
         if source.initial:
