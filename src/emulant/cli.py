@@ -364,10 +364,11 @@ def validate(
 @app.command
 def predict(
     run: Path,
-    input: Path,
+    input: Path | None = None,
     *,
-    output: Output,
+    output: Output | None = None,
     surrogate: str | None = None,
+    example: str | None = None,
     options: Annotated[tuple[str, ...], Parameter(parse=False)] = (),
     everywhere: Everywhere = Everywhere(),
 ) -> int:
@@ -378,12 +379,19 @@ def predict(
         input: What to start from.
         output: The file to write.
         surrogate: Which one; by default the first of the study.
+        example: In place of files: show what it says of an input that the system knows by this name.
     """
+    from emulant import use
     from emulant.options import read_options
-    from emulant.use import predict
 
     opened = _open(run, (), None, "")
-    predict(opened, input, output, surrogate, read_options(opened.study.system.PredictOptions, options))
+    if example is not None:
+        lines = use.example(opened, example, surrogate)
+        show({"example": example, "lines": list(lines)}, lines, as_json=everywhere.json, quiet=everywhere.quiet)
+        return GOOD
+    if input is None or output is None:
+        raise UsageError("predict needs INPUT and --output.", "Or --example NAME.")
+    use.predict(opened, input, output, surrogate, read_options(opened.study.system.PredictOptions, options))
     show({"output": str(output)}, [f"{output}: written"], as_json=everywhere.json, quiet=everywhere.quiet)
     return GOOD
 
@@ -395,6 +403,7 @@ def export(
     format: str,
     output: Output,
     overwrite: Flag = False,
+    surrogate: str | None = None,
     study: str | None = None,
     everywhere: Everywhere = Everywhere(),
 ) -> int:
@@ -405,11 +414,12 @@ def export(
         format: One of the formats of the system; `emulant systems` lists them.
         output: The folder or file to write.
         overwrite: Write over a file that is there.
+        surrogate: Which one, for formats that write a model.
         study: The study of a tree that was made elsewhere.
     """
     from emulant.use import export
 
-    written = export(run, format, output, study, overwrite=overwrite)
+    written = export(run, format, output, study, overwrite=overwrite, surrogate=surrogate)
     lines = [f"{output}: {len(written)} file{'' if len(written) == 1 else 's'} written"]
     value = {"output": str(output), "files": [str(path) for path in written]}
     show(value, lines, as_json=everywhere.json, quiet=everywhere.quiet)

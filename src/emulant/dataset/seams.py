@@ -433,6 +433,10 @@ class System(Protocol):
     def exports(self) -> Mapping[str, Any]:
         """Format -> function of an opened run, its splits and a target (or its "module:name"): the files written."""
 
+    @property
+    def examples(self) -> Mapping[str, Any]:
+        """Name -> function of a fitted model (or its "module:name"): what it says of a known input, as lines."""
+
     def splits(self, config: Any) -> Mapping[str, int]:
         """The splits in order and how many cases each has."""
 

@@ -49,6 +49,7 @@ class BaseSystem:
     """What a reader of the report should know of all its films."""
     render: Any = None
     exports: Mapping[str, Any] = {}
+    examples: Mapping[str, Any] = {}
     headline: str = "r2"
     board: Sequence[str] = ()
     """The metrics that leaderboards show beside the headline and the skill, the others on demand; empty: all."""
