@@ -12,6 +12,7 @@ from typing import Any
 from emulant.systems.flavor.fields import pairs
 from emulant.systems.flavor.mixing.crossings import Crossings
 from emulant.systems.flavor.mixing.exponential import exponential
+from emulant.systems.flavor.mixing.exponential import small as small_number
 from emulant.systems.flavor.mixing.shapes import Shapes
 
 EQUILIBRIUM = {2: 1.0 / 2.0, 3: 2.0 / 3.0}
@@ -90,7 +91,7 @@ def step_to_the_cone(f4: Any, change: Any, xp: Any) -> tuple[Any, Any]:
     empty = xp.where(dn < 0.0, n / xp.where(dn < 0.0, -dn, 1.0), 2.0)
     t = xp.amin(xp.minimum(cone, empty).reshape(f4.shape[0], -1), 1)
     short = t < 1.0
-    return xp.where(short, t * (1.0 - 1e-9), 1.0), short
+    return xp.where(short, t - small_number(1e-9, xp) * t, 1.0), short
 
 
 def _squared(f4: Any, xp: Any) -> Any:
