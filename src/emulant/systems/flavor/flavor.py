@@ -55,6 +55,10 @@ class Flavor(BaseSystem):
     exports: Mapping[str, Any] = {
         name: f"emulant.systems.flavor.exports.formats:{name}" for name in ("c", "onnx", "torchscript", "losses")
     }
+    figures: Mapping[str, Any] = {
+        name: f"emulant.systems.flavor.figures:{name}"
+        for name in ("ladder", "depth", "scatter", "growth", "plane", "conservation", "curves")
+    }
     examples: Mapping[str, Any] = {"nsm1": "emulant.systems.flavor.predict:nsm1"}
     probe = "emulant.systems.flavor.evaluation:probe"
     limits: Sequence[str] = (

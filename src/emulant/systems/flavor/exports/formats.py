@@ -85,7 +85,7 @@ def _traced(run: Any, surrogate: str) -> Any:
 
     from emulant.systems.flavor.exports.modules import module_of
 
-    module = module_of(run.model(surrogate))
+    module = module_of(run.model(surrogate)).requires_grad_(False)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         return torch.jit.trace(module, _example(_flavors(run)), check_trace=False)  # type: ignore[no-untyped-call]

@@ -56,11 +56,11 @@ class Outcome:
 def is_valid(f4: Any, xp: Any) -> Any:
     """(C,): finite, n >= 0 and |F| <= n (1 + 1e-9) in every species."""
     finite = xp.isfinite(f4)
-    largest = xp.amax(xp.abs(xp.where(finite, f4, 0.0)).reshape(f4.shape[0], -1), 1)
+    largest = xp.amax(xp.abs(xp.where(finite, f4, 0.0)), (1, 2, 3))
     scaled = xp.where(finite, f4, 0.0) / xp.where(largest > 0.0, largest, 1.0)[:, None, None, None]
     n, flux = scaled[:, 3], scaled[:, :3]
     good = (n >= 0.0) & (xp.sum(flux * flux, axis=1) <= (n + small(SLACK, xp) * n) ** 2)
-    return ~((~finite).reshape(f4.shape[0], -1)).any(1) & good.reshape(f4.shape[0], -1).all(1)
+    return finite.all(-1).all(-1).all(-1) & good.all(-1).all(-1)
 
 
 def describe(f4: Any, grid: tuple[int, int], xp: Any) -> Described:
