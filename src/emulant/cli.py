@@ -364,10 +364,11 @@ def validate(
 @app.command
 def predict(
     run: Path,
-    input: Path,
+    input: Path | None = None,
     *,
-    output: Output,
+    output: Output | None = None,
     surrogate: str | None = None,
+    example: str | None = None,
     options: Annotated[tuple[str, ...], Parameter(parse=False)] = (),
     everywhere: Everywhere = Everywhere(),
 ) -> int:
@@ -378,12 +379,19 @@ def predict(
         input: What to start from.
         output: The file to write.
         surrogate: Which one; by default the first of the study.
+        example: In place of files: show what it says of an input that the system knows by this name.
     """
+    from emulant import use
     from emulant.options import read_options
-    from emulant.use import predict
 
     opened = _open(run, (), None, "")
-    predict(opened, input, output, surrogate, read_options(opened.study.system.PredictOptions, options))
+    if example is not None:
+        lines = use.example(opened, example, surrogate)
+        show({"example": example, "lines": list(lines)}, lines, as_json=everywhere.json, quiet=everywhere.quiet)
+        return GOOD
+    if input is None or output is None:
+        raise UsageError("predict needs INPUT and --output.", "Or --example NAME.")
+    use.predict(opened, input, output, surrogate, read_options(opened.study.system.PredictOptions, options))
     show({"output": str(output)}, [f"{output}: written"], as_json=everywhere.json, quiet=everywhere.quiet)
     return GOOD
 

@@ -181,7 +181,8 @@ def _summarise(study: Study, store: Store, computed: Sequence[Shard]) -> SplitSu
     shards = system.shards(study.config, system.passes[-1], split)
     sidecars = [sidecar for shard in shards if (sidecar := store.sidecar(shard.id)) is not None]
     fields = dict(getattr(system, "fields", {}))
-    digest = store.write_manifest(system.name, split, study.data_key, fields, shards)
+    extra = system.manifest(study.config, split)
+    digest = store.write_manifest(system.name, split, study.data_key, fields, shards, extra)
     write_json(store.folder / "environment.json", environment())
     return SplitSummary(
         split,

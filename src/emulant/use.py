@@ -24,12 +24,32 @@ def predict(run: Run, source: Path, target: Path, surrogate: str | None, options
     """
     if not source.exists():
         raise UsageError(f"{source}: there is no such file or folder.")
+    model = _chosen(run, surrogate)
+    run.study.system.predict(model, source, target, options, run.study.config)
+
+
+def example(run: Run, name: str, surrogate: str | None) -> Sequence[str]:
+    """What a surrogate says of an input that the system knows by name, as lines to be shown.
+
+    Raises:
+        UsageError: The system knows no such example, or the study no such surrogate.
+    """
+    system = run.study.system
+    if name not in system.examples:
+        allowed = f"Allowed: {', '.join(system.examples)}." if system.examples else "This system has none."
+        raise UsageError(f"--example {name}: there is no such example.", allowed)
+    lines: Sequence[str] = resolve(system.examples[name])(_chosen(run, surrogate))
+    return lines
+
+
+def _chosen(run: Run, surrogate: str | None) -> Any:
+    """The model that predicts: by default the first surrogate of the study."""
     name = surrogate or next(iter(run.study.surrogates), None)
     if name is None:
         raise UsageError(f"{run.folder.root}: the study has no surrogate.", "Name a baseline by --surrogate.")
     if run.entrant(name).kind == "oracle":
         raise UsageError(f"--surrogate {name}: is an oracle: it needs the truth and forecasts nothing.")
-    run.study.system.predict(run.model(name), source, target, options, run.study.config)
+    return run.model(name)
 
 
 def export(
@@ -43,6 +63,14 @@ def export(
 ) -> list[Path]:
     """Write a run, or one split of it, in one of the system's formats; the files written.
 
+    Args:
+        path: The run, or one split of it.
+        format: One of the system's.
+        target: File or folder.
+        study: Of a tree that was made elsewhere.
+        overwrite: Write over a file that is there.
+        options: Further flags, as the system's `ExportOptions` has them.
+
     Raises:
         UsageError: The system has no such format, or the target is a file that is there and not to be overwritten.
     """
@@ -52,9 +80,8 @@ def export(
         raise UsageError(f"--format {format}: the system `{run.study.system.name}` writes {', '.join(exports)}.")
     if target.is_file() and not overwrite:
         raise UsageError(f"{target}: is there already.", "Give another name, or --overwrite.")
-    table = getattr(run.study.system, "ExportOptions", None)
-    further = [read_options(table or Table, options)]
-    written: list[Path] = resolve(exports[format])(run, splits, target, *(further if table else ()))
+    further = read_options(run.study.system.ExportOptions, options)
+    written: list[Path] = resolve(exports[format])(run, splits, target, further)
     return written
 
 

@@ -399,6 +399,9 @@ class System(Protocol):
     def RenderOptions(self) -> type[Table]: ...
 
     @property
+    def ExportOptions(self) -> type[Table]: ...
+
+    @property
     def passes(self) -> Sequence[str]:
         """What generation runs in order; most systems have just ("cases",)."""
 
@@ -434,7 +437,11 @@ class System(Protocol):
 
     @property
     def exports(self) -> Mapping[str, Any]:
-        """Format -> function of an opened run, its splits and a target (or its "module:name"): the files written."""
+        """Format -> function of an opened run, its splits, a target and `ExportOptions` (or its "module:name"): the files written."""
+
+    @property
+    def examples(self) -> Mapping[str, Any]:
+        """Name -> function of a fitted model (or its "module:name"): what it says of a known input, as lines."""
 
     def splits(self, config: Any) -> Mapping[str, int]:
         """The splits in order and how many cases each has."""
@@ -454,6 +461,9 @@ class System(Protocol):
 
     def context_frames(self, config: Any, evaluation: Any, longest_lag: int) -> int:
         """Frames that every forecast of a cold start is shown."""
+
+    def manifest(self, config: Any, split: str) -> Mapping[str, Any]:
+        """What the manifest of a split should say beyond the common, such as the files that it was made from."""
 
     def notes(self, config: Any) -> Sequence[str]:
         """What a reader of the results should be told about the simulations, one sentence each."""

@@ -187,9 +187,15 @@ class Store:
         return hash_value([{name: field.described() for name, field in fields.items()}, sorted(hashes)])
 
     def write_manifest(
-        self, system: str, split: str, key: str, fields: Mapping[str, Field], shards: Sequence[Shard]
+        self,
+        system: str,
+        split: str,
+        key: str,
+        fields: Mapping[str, Field],
+        shards: Sequence[Shard],
+        extra: Mapping[str, Any] | None = None,
     ) -> str:
-        """Derive `manifest.json` from the sidecars of `shards`; its `dataset_sha256`.
+        """Derive `manifest.json` from the sidecars of `shards` and what the system adds; its `dataset_sha256`.
 
         Any process can do it at any time, and two that do so write the same bytes.
         """
@@ -199,6 +205,7 @@ class Store:
         write_json(
             self.folder / MANIFEST,
             {
+                **(extra or {}),
                 "schema_version": SCHEMA_VERSION,
                 "system": system,
                 "split": split,

@@ -36,6 +36,7 @@ class BaseSystem:
     targets: Sequence[str] = ()
     PredictOptions: type[Table] = Table
     RenderOptions: type[Table] = Table
+    ExportOptions: type[Table] = Table
     passes: Sequence[str] = ("cases",)
     mendable: bool = False
     """Whether cases fail for files that a user may have mended since: then every call tries failed cases again."""
@@ -51,6 +52,7 @@ class BaseSystem:
     """What a reader of the report should know of all its films."""
     render: Any = None
     exports: Mapping[str, Any] = {}
+    examples: Mapping[str, Any] = {}
     headline: str = "r2"
     board: Sequence[str] = ()
     """The metrics that leaderboards show beside the headline and the skill, the others on demand; empty: all."""
@@ -102,6 +104,10 @@ class BaseSystem:
     def context_frames(self, config: Any, evaluation: Any, longest_lag: int) -> int:
         """Frames that every forecast of a cold start is shown."""
         return 0 if self.task == "emulation" else int(evaluation.context_frames or longest_lag)
+
+    def manifest(self, config: Any, split: str) -> Mapping[str, Any]:
+        """What the manifest of a split should say beyond the common, such as the files that it was made from."""
+        return {}
 
     def notes(self, config: Any) -> Sequence[str]:
         """What a reader of the results should be told about the simulations, one sentence each."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from emulant.systems.flavor.readers import CellDataset
 
 Array = NDArray[Any]
 
+PIECE = 1 << 16
+"""Cells that are read together."""
 CONSERVED = 1e-10
 """Over n_tot: what our own cells keep. Cells of the user's are held to `GIVEN`, as they were when they were read."""
 GIVEN = 1e-3
@@ -25,8 +28,8 @@ def check(dataset: CellDataset) -> Iterator[Finding]:
     """One finding per cell and check; the split is read in pieces."""
     outcomes = dict(zip(*(dataset.cases[name].to_list() for name in ("case", "outcome")), strict=True))
     numbers = dataset.cases["case"].to_numpy()
-    for start in range(0, len(numbers), 1 << 16):
-        cases = numbers[start : start + (1 << 16)]
+    for start in range(0, len(numbers), PIECE):
+        cases = numbers[start : start + PIECE]
         arrays = dataset.read([F4_INITIAL, F4_FINAL, GROWTH, STABLE], cases.tolist())
         given = np.array([outcomes[case] == "given" for case in cases.tolist()])
         for name, wrong, by in _faults(arrays, given):
@@ -56,3 +59,19 @@ def _faults(arrays: Mapping[str, Array], given: Array) -> Iterator[tuple[str, Ar
         yield "stability", np.where(stable & (moved > 0.0), moved, 0.0), "is stable, but changes by {:.2g} n_tot"
         wrong = (stable & (growth != 0.0)) | (~stable & (growth <= 0.0))
         yield "growth", np.where(wrong, np.where(growth == 0.0, 1.0, growth), 0.0), "growth rate contradicts `stable`"
+
+
+def leaks(datasets: Mapping[str, CellDataset]) -> Iterator[Finding]:
+    """Cells that start exactly alike, within a split and across splits; vacuum does not count."""
+    seen: dict[bytes, tuple[str, int]] = {}
+    for split, dataset in datasets.items():
+        numbers = dataset.cases["case"].to_numpy()
+        for start in range(0, len(numbers), PIECE):
+            cases = numbers[start : start + PIECE].tolist()
+            rows = dataset.read([F4_INITIAL], cases)[F4_INITIAL]
+            for case, row in zip(cases, rows, strict=True):
+                digest = sha256(row.tobytes()).digest()
+                first, other = seen.setdefault(digest, (split, case))
+                if (first, other) != (split, case) and row.any():
+                    check = "duplicate" if first == split else "leak"
+                    yield Finding(split, check, f"{split} case {case} starts exactly as {first} case {other}")

@@ -30,8 +30,8 @@ SPECIES = ("xyzt", "matter", "flavor")
 
 FIELDS: Mapping[str, Field] = {
     F4_INITIAL: Field("<f8", SPECIES, "1/cm³"),
-    F4_FINAL: Field("<f8", SPECIES, "1/cm³"),
-    GROWTH: Field("<f8", (), "1/s"),
+    F4_FINAL: Field("<f8", SPECIES, "1/cm³", optional=True),
+    GROWTH: Field("<f8", (), "1/s", optional=True),
     STABLE: Field("|u1", (), "1"),
 }
 """What surrogates see (the first) and put out (the others). NaN in a target: no label for this case."""
@@ -39,11 +39,11 @@ FIELDS: Mapping[str, Field] = {
 TARGETS = (F4_FINAL, GROWTH, STABLE)
 
 DIAGNOSTICS: Mapping[str, Field] = {
-    F4_STDDEV: Field("<f8", SPECIES, "1/cm³"),
-    GROWTH_BOX: Field("<f8", (), "1/s"),
-    "margin": Field("<f8", (), "1"),
-    "drift": Field("<f8", (), "1"),
-    "axis": Field("<f8", ("xyz",), "1"),
+    F4_STDDEV: Field("<f8", SPECIES, "1/cm³", optional=True),
+    GROWTH_BOX: Field("<f8", (), "1/s", optional=True),
+    "margin": Field("<f8", (), "1", optional=True),
+    "drift": Field("<f8", (), "1", optional=True),
+    "axis": Field("<f8", ("xyz",), "1", optional=True),
 }
 """What is stored beside, for checks and scores; `Dataset.read` gives it, but no surrogate is shown it. NaN: not known.
 

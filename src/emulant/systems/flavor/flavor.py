@@ -52,6 +52,14 @@ class Flavor(BaseSystem):
         "untrained": Learner(UntrainedTable, PRESCRIPTION),
     }
     metrics: Mapping[str, Metric] = METRICS
+    exports: Mapping[str, Any] = {
+        name: f"emulant.systems.flavor.exports.formats:{name}" for name in ("c", "onnx", "torchscript", "losses")
+    }
+    figures: Mapping[str, Any] = {
+        name: f"emulant.systems.flavor.figures:{name}"
+        for name in ("ladder", "depth", "scatter", "growth", "plane", "conservation", "curves")
+    }
+    examples: Mapping[str, Any] = {"nsm1": "emulant.systems.flavor.predict:nsm1"}
     probe = "emulant.systems.flavor.evaluation:probe"
     limits: Sequence[str] = (
         "The truth is a one-dimensional, homogeneous, collisionless box without vacuum mixing: not what a global "
@@ -156,6 +164,16 @@ class Flavor(BaseSystem):
         from emulant.systems.flavor.evaluation import known
 
         return known(run)
+
+    def check_leaks(self, datasets: Mapping[str, Any]) -> Iterable[Finding]:
+        from emulant.systems.flavor.checks import leaks
+
+        return leaks(datasets)
+
+    def predict(self, surrogate: Any, source: Path, target: Path, options: Any, config: FlavorConfig) -> None:
+        from emulant.systems.flavor.predict import predict_file
+
+        predict_file(surrogate, source, target)
 
     def notes(self, config: FlavorConfig) -> Sequence[str]:
         source = config.system.source

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from emulant.dataset.tables import Table
 from emulant.errors import UsageError
 from emulant.systems.pendulum.files import COLUMNS, GROUP_ROWS, common_metadata, repeated, schema_of, write_table
 from emulant.systems.pendulum.readers import PendulumDataset
 
 
-def parquet(run: Any, splits: Sequence[str], target: Path) -> list[Path]:
+def parquet(run: Any, splits: Sequence[str], target: Path, options: Table) -> list[Path]:
     """One split of a run as one Parquet file, written over one that is there: `emulant export` has asked before.
 
     Raises:

@@ -10,10 +10,11 @@ from typing import Any
 import polars as pl
 
 from emulant.dataset.atomic import replacing, write_npz
+from emulant.dataset.tables import Table
 from emulant.systems.swarm.files import DENSITY, ORDER, TRAJECTORY, case_folder
 
 
-def flat(run: Any, splits: Sequence[str], target: Path) -> list[Path]:
+def flat(run: Any, splits: Sequence[str], target: Path, options: Table) -> list[Path]:
     """The flat names of the source document: `train_000_traj.npz`, `test_000_order_params.npz`, ..."""
     written = []
     for split in splits:
@@ -28,7 +29,7 @@ def flat(run: Any, splits: Sequence[str], target: Path) -> list[Path]:
     return written
 
 
-def stacked(run: Any, splits: Sequence[str], target: Path) -> list[Path]:
+def stacked(run: Any, splits: Sequence[str], target: Path, options: Table) -> list[Path]:
     """One NPZ per split with every array stacked over its cases, beside `case` and `family`."""
     written = []
     for split in splits:
@@ -40,7 +41,7 @@ def stacked(run: Any, splits: Sequence[str], target: Path) -> list[Path]:
     return written
 
 
-def csv(run: Any, splits: Sequence[str], target: Path) -> list[Path]:
+def csv(run: Any, splits: Sequence[str], target: Path, options: Table) -> list[Path]:
     """One table per split: case, family, time and the order parameters."""
     names = ("times", "polarization", "mean_speed", "nematic")
     written = []

@@ -514,7 +514,7 @@ static double total_of(double f4[4][2][NF])
     const double scale = largest > 0.0 ? largest : 1.0;
     for (int s = 0; s < 2; s++)
         for (int a = 0; a < NF; a++) {
-            const double n = f4[3][s][a] / scale, bound = n * (1.0 + 1e-9);
+            const double n = f4[3][s][a] / scale, bound = n + 1e-9 * n;
             double flux = 0.0;
             for (int m = 0; m < 3; m++) flux += (f4[m][s][a] / scale) * (f4[m][s][a] / scale);
             if (!(n >= 0.0) || !(flux <= bound * bound)) return -1.0;
@@ -635,7 +635,7 @@ int emulant_flavor_predict(size_t n, const double *f4_initial, double *f4_final,
         for (int k = 0; k < 8 * NF; k++) to[k] = from[k] / total;
         if (!changed(f4, change, &rate, &unseen)) continue;
         const double bound = step_to_the_cone(f4, change);
-        const double t = bound < 1.0 ? bound * (1.0 - 1e-9) : 1.0;
+        const double t = bound < 1.0 ? bound - 1e-9 * bound : 1.0;
         const double scale = total * t;
         const double *const step = &change[0][0][0];
         for (int k = 0; k < 8 * NF; k++) f4_final[c * 8 * NF + k] = from[k] + scale * step[k];

@@ -14,7 +14,7 @@ import numpy as np
 
 from emulant.systems.flavor.angles import product_grid
 from emulant.systems.flavor.closure import LARGEST_FLUX_FACTOR
-from emulant.systems.flavor.mixing.exponential import exponential
+from emulant.systems.flavor.mixing.exponential import exponential, small
 
 SERIES_BELOW = 0.1
 NEWTON_STEPS = 4
@@ -119,7 +119,7 @@ def _first(candidates: list[Any], otherwise: Any, xp: Any) -> Any:
     chosen = otherwise
     for vector in reversed(candidates):
         size = length(vector, xp)
-        significant = size > NOISE
+        significant = size > small(NOISE, xp)
         chosen = xp.where(significant, vector / xp.where(significant, size, 1.0), chosen)
     return chosen
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from emulant.systems.flavor.fields import ABSENT, pairs
 from emulant.systems.flavor.mixing.cells import Distributions, cross, length, perpendicular
-from emulant.systems.flavor.mixing.exponential import exponential
+from emulant.systems.flavor.mixing.exponential import exponential, small
 
 STEPS = 12
 """Of the search; each at most `REACH` rad."""
@@ -50,7 +50,8 @@ def crossings(cells: Distributions, flavors: int, xp: Any) -> Crossings:
     lepton = differences[:, :, 0] - differences[:, :, 1]
     positive, negative = integrals(lepton, cells.weights, xp)
     least, most = xp.minimum(positive, negative), xp.maximum(positive, negative)
-    hidden = _hidden(cells, lepton, (least <= ABSENT) & (most > ABSENT), positive > negative, flavors, xp)
+    absent = small(ABSENT, xp)
+    hidden = _hidden(cells, lepton, (least <= absent) & (most > absent), positive > negative, flavors, xp)
     at, weight, found = hidden
     differences = xp.concatenate([differences, found[..., None]], axis=-1)
     lepton = differences[:, :, 0] - differences[:, :, 1]
@@ -60,7 +61,7 @@ def crossings(cells: Distributions, flavors: int, xp: Any) -> Crossings:
     same = cells.directions[:, None] + 0.0 * lepton[..., :-1, None]
     directions = xp.concatenate([same, at[:, :, None]], axis=2)
     positive, negative = integrals(lepton, weights, xp)
-    present = xp.minimum(positive, negative) > ABSENT
+    present = xp.minimum(positive, negative) > absent
     return Crossings(differences, lepton, directions, weights, positive, negative, present)
 
 
@@ -135,12 +136,12 @@ def _search(c: Any, k: Any, nodes: Any, seen: Any, xp: Any) -> tuple[Any, Any, A
     value, _, _, curvature = _expansion(c, k, size[..., 0], at, xp)
     depth = xp.abs(value)
     # semi-axes √(2|h|/κ) of the ellipse where h < 0; a flat one (a ring about an axis) ends at 1 rad
-    flat = 2.0 * depth + 1e-300
+    flat = 2.0 * depth + small(1e-300, xp)
     product = xp.maximum(curvature[0], flat) * xp.maximum(curvature[1], flat)
     # of a ring about the axis of collinear fluxes any point was found; the mean of all lies on the axis
     longest = k[xp.arange(k.shape[0]), xp.argmax(size[..., 0], axis=1)]
-    axis = longest / xp.maximum(length(longest, xp), 0.0 * depth[:, None] + 1e-300)
-    ring = (curvature[0] < RING * curvature[1])[:, None]
+    axis = longest / (length(longest, xp) + small(1e-300, xp))
+    ring = (curvature[0] < small(RING, xp) * curvature[1])[:, None]
     mean = xp.where(ring, xp.sum(at * axis, axis=-1, keepdims=True) * axis, at)
     return at, mean, value, pi * depth / xp.sqrt(product)
 
@@ -158,7 +159,7 @@ def _descend(c: Any, k: Any, size: Any, v: Any, xp: Any) -> tuple[Any, Any]:
         _, (first, second), (g1, g2, a, b, d), _ = _expansion(c, k, size, v, xp)
         mean, gap = 0.5 * (a + d), xp.sqrt(0.25 * (a - d) * (a - d) + b * b)
         # the Hessian, lifted until it is positive definite
-        lift = xp.clip(1e-3 * (gap + xp.abs(mean)) + 1e-300 - (mean - gap), 0.0, None)
+        lift = xp.clip(1e-3 * (gap + xp.abs(mean)) + small(1e-300, xp) - (mean - gap), 0.0, None)
         a, d = a + lift, d + lift
         determinant = a * d - b * b
         determinant = xp.where(determinant > 0.0, determinant, 1.0)

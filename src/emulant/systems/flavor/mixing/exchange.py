@@ -12,6 +12,7 @@ from typing import Any
 from emulant.systems.flavor.fields import pairs
 from emulant.systems.flavor.mixing.crossings import Crossings
 from emulant.systems.flavor.mixing.exponential import exponential
+from emulant.systems.flavor.mixing.exponential import small as small_number
 from emulant.systems.flavor.mixing.shapes import Shapes
 
 EQUILIBRIUM = {2: 1.0 / 2.0, 3: 2.0 / 3.0}
@@ -88,9 +89,9 @@ def step_to_the_cone(f4: Any, change: Any, xp: Any) -> tuple[Any, Any]:
     crosses = falls & (c1 * c1 - c0 * c2 >= 0.0) & (divisor > 0.0)
     cone = xp.where(crosses, numerator / xp.where(divisor > 0.0, divisor, 1.0), 2.0)
     empty = xp.where(dn < 0.0, n / xp.where(dn < 0.0, -dn, 1.0), 2.0)
-    t = xp.amin(xp.minimum(cone, empty).reshape(f4.shape[0], -1), 1)
+    t = xp.amin(xp.minimum(cone, empty), (1, 2))
     short = t < 1.0
-    return xp.where(short, t * (1.0 - 1e-9), 1.0), short
+    return xp.where(short, t - small_number(1e-9, xp) * t, 1.0), short
 
 
 def _squared(f4: Any, xp: Any) -> Any:

@@ -138,4 +138,4 @@ def rms_change(cells: Described, found: Outcome, f4: Any, xp: Any) -> Any:
     scale = xp.where(cells.total > 0.0, cells.total, 1.0)[:, None, None, None]
     stable = found.stable[:, None, None, None]
     change = (xp.where(stable, 0.0, found.final) - xp.where(stable, 0.0, f4)) / scale
-    return xp.sqrt(xp.mean((change * change).reshape(f4.shape[0], -1), axis=1))
+    return xp.sqrt(xp.mean(change * change, axis=(1, 2, 3)))

@@ -9,6 +9,7 @@ from emulant.systems.flavor.fields import COUPLING
 from emulant.systems.flavor.mixing.cells import distributions
 from emulant.systems.flavor.mixing.crossings import Crossings, crossings
 from emulant.systems.flavor.mixing.exchange import balanced, changes, step_to_the_cone
+from emulant.systems.flavor.mixing.exponential import small
 from emulant.systems.flavor.mixing.shapes import Shapes, shapes
 
 INVALID, UNSEEN, STEPPED = 1, 2, 4
@@ -55,18 +56,18 @@ class Outcome:
 def is_valid(f4: Any, xp: Any) -> Any:
     """(C,): finite, n >= 0 and |F| <= n (1 + 1e-9) in every species."""
     finite = xp.isfinite(f4)
-    largest = xp.amax(xp.abs(xp.where(finite, f4, 0.0)).reshape(f4.shape[0], -1), 1)
+    largest = xp.amax(xp.abs(xp.where(finite, f4, 0.0)), (1, 2, 3))
     scaled = xp.where(finite, f4, 0.0) / xp.where(largest > 0.0, largest, 1.0)[:, None, None, None]
     n, flux = scaled[:, 3], scaled[:, :3]
-    good = (n >= 0.0) & (xp.sum(flux * flux, axis=1) <= (n * (1.0 + SLACK)) ** 2)
-    return ~((~finite).reshape(f4.shape[0], -1)).any(1) & good.reshape(f4.shape[0], -1).all(1)
+    good = (n >= 0.0) & (xp.sum(flux * flux, axis=1) <= (n + small(SLACK, xp) * n) ** 2)
+    return finite.all(-1).all(-1).all(-1) & good.all(-1).all(-1)
 
 
 def describe(f4: Any, grid: tuple[int, int], xp: Any) -> Described:
     """Cells (C, 4, 2, NF) in 1/cm³ on a grid of polar times azimuthal directions."""
     valid = is_valid(f4, xp)
     total = xp.sum(xp.sum(xp.where(valid[:, None, None, None], f4, 0.0)[:, 3], axis=-1), axis=-1)
-    occupied = valid & (total > VACUUM) & xp.isfinite(total)
+    occupied = valid & (total > small(VACUUM, xp)) & xp.isfinite(total)
     scale = xp.where(occupied, total, 1.0)[:, None, None, None]
     scaled = xp.where(occupied[:, None, None, None], f4, 0.0) / scale
     flavors = int(f4.shape[-1])

@@ -12,6 +12,7 @@ from math import pi
 from typing import Any
 
 from emulant.systems.flavor.mixing.crossings import Crossings
+from emulant.systems.flavor.mixing.exponential import small as tiny_number
 
 FEATURES = (
     "ratio",
@@ -63,13 +64,14 @@ def shapes(crossed: Crossings, xp: Any) -> Shapes:
     """The two sides of every pair."""
     turned = xp.where((crossed.positive <= crossed.negative)[..., None], crossed.lepton, -crossed.lepton)
     weights, v = crossed.weights, crossed.directions
+    tiny, faint = tiny_number(TINY, xp), tiny_number(1e-12, xp)
     is_small, squares = turned > 0.0, turned * turned
     small, large = weights * xp.clip(turned, 0.0, None), weights * xp.clip(-turned, 0.0, None)
     small_weights, large_weights = xp.where(is_small, weights, 0.0), xp.where(is_small, 0.0, weights)
     lesser, greater = xp.sum(small, axis=-1), xp.sum(large, axis=-1)
-    under, over = lesser + TINY, greater + TINY
+    under, over = lesser + tiny, greater + tiny
     solid_small, solid_large = xp.sum(small_weights, axis=-1), xp.sum(large_weights, axis=-1)
-    mean_small, mean_large = lesser / (solid_small + TINY), greater / (solid_large + TINY)
+    mean_small, mean_large = lesser / (solid_small + tiny), greater / (solid_large + tiny)
     profile = profile_level(large, squares, lesser, xp)
     low, high = small / under[..., None], large / over[..., None]
     axis, high_mean = _axis(low, high, v, xp)
@@ -78,7 +80,7 @@ def shapes(crossed: Crossings, xp: Any) -> Shapes:
     low_along, high_along = xp.sum(low * along, axis=-1), xp.sum(high * along, axis=-1)
     features = [
         lesser / over,
-        xp.log((lesser + 1e-12) / (greater + 1e-12)),
+        xp.log((lesser + faint) / (greater + faint)),
         solid_small / (4.0 * pi),
         low_along,
         high_along,
@@ -88,12 +90,12 @@ def shapes(crossed: Crossings, xp: Any) -> Shapes:
         _contracted(low_tensor, low_tensor, xp),
         _contracted(high_tensor, high_tensor, xp),
         _contracted(low_tensor, high_tensor, xp),
-        lesser * mean_small / (xp.sum(small_weights * squares, axis=-1) + TINY),
-        greater * mean_large / (xp.sum(large_weights * squares, axis=-1) + TINY),
+        lesser * mean_small / (xp.sum(small_weights * squares, axis=-1) + tiny),
+        greater * mean_large / (xp.sum(large_weights * squares, axis=-1) + tiny),
         1.0 / (1.0 + profile * mean_large * mean_large),
     ]
     mean = xp.where(is_small, mean_small[..., None], mean_large[..., None])
-    brightness = xp.abs(turned) / (xp.abs(turned) + mean + TINY)
+    brightness = xp.abs(turned) / (xp.abs(turned) + mean + tiny)
     return Shapes(is_small, squares, small, large, lesser, greater, profile, along, brightness, xp.stack(features, -1))
 
 
@@ -103,12 +105,13 @@ def profile_level(large: Any, squares: Any, lesser: Any, xp: Any) -> Any:
     The reciprocal of the sum is concave in b and not far from a line, so Newton's method on it, from b = 0, rises to
     the root and is within 1e-3 after a few steps; what is left, the balance of the two sides takes up.
     """
+    tiny = tiny_number(TINY, xp)
     b = xp.zeros_like(lesser)
     for _ in range(PROFILE_STEPS):
         falling = 1.0 / (1.0 + b[..., None] * squares)
-        value = xp.sum(large * falling, axis=-1) + TINY
-        slope = xp.sum(large * squares * falling * falling, axis=-1) + TINY
-        b = b + xp.clip(value * (value - lesser) / (slope * (lesser + TINY)), 0.0, 1e30)
+        value = xp.sum(large * falling, axis=-1) + tiny
+        slope = xp.sum(large * squares * falling * falling, axis=-1) + tiny
+        b = b + xp.clip(value * (value - lesser) / (slope * (lesser + tiny)), 0.0, 1e30)
     return b
 
 
@@ -117,7 +120,7 @@ def _axis(low: Any, high: Any, v: Any, xp: Any) -> tuple[Any, Any]:
     high_mean = _mean(high, v, xp)
     difference = _mean(low, v, xp) - high_mean
     size = xp.sqrt(xp.sum(difference * difference, axis=-1, keepdims=True))
-    return difference / xp.where(size > 1e-9, size, 1e9), high_mean
+    return difference / xp.where(size > tiny_number(1e-9, xp), size, 1e9), high_mean
 
 
 def _mean(share: Any, v: Any, xp: Any) -> Any:
