@@ -197,6 +197,36 @@ def test_the_documented_npz_files_by_option(tmp_path, tiny):
     assert (system.open(elsewhere).read(["target"])["target"] == data.read(["target"])["target"]).all()
 
 
+def test_older_samples_get_their_large_scales_and_those_that_cannot_are_counted(tiny, tmp_path, emulant):
+    old, new = tmp_path / "old", tmp_path / "new"
+    arrays = datasets(tiny)["training"].read(
+        ["condition", "large_scale", "halo_center", "rotation", "simulation", "halo"]
+    )
+    for row in range(3):
+        name = f"sim_{arrays['simulation'][row]}_halo_{arrays['halo'][row]}_rot_0.npz"
+        (old / "sim").mkdir(parents=True, exist_ok=True)
+        kept = {"condition": arrays["condition"][row], "halo_center": arrays["halo_center"][row]}
+        turn = arrays["rotation"][row]
+        rotation = ({"rotation": turn}, {"rotation": turn.T}, {})[row]  # a good one, a wrong one, none
+        np.savez(old / "sim" / name, **kept, **rotation)
+    run = tiny / "simulations/DMO"
+    study = tmp_path / "study.toml"
+    study.write_text(
+        (tiny / "study.toml")
+        .read_text()
+        .replace('kind = "embedded"', f'kind = "camels"\nnbody = "{run}"\nhydro = "-"\nfof = "-"')
+    )
+
+    code, _, err = emulant("export", old, "--format", "large-scale", "--study", study, "-o", new)
+
+    assert code == 1
+    assert "2 of 3 samples were refused" in err
+    (written,) = new.rglob("*.npz")
+    with np.load(written) as file:
+        assert np.allclose(file["large_scale"], arrays["large_scale"][0], rtol=1e-5)
+        assert (file["condition"] == arrays["condition"][0]).all()
+
+
 # -- files of CAMELS ----------------------------------------------------------------------------------------------
 
 
