@@ -19,6 +19,8 @@ from emulant.errors import DataError, SurrogateError
 from emulant.surrogates.generative import FREQUENCIES, OBJECTIVES, Objective, time_features
 from emulant.surrogates.networks import read_network, tensor, write_network
 from emulant.surrogates.unet import UNet
+from emulant.systems.halos.background import Background
+from emulant.systems.halos.baselines import Trained
 from emulant.systems.halos.normalisation import FILES, Normalisation
 from emulant.systems.halos.sight import CHANNELS, DENSITY, OCCUPANCY, SHOWN, Sight, draw, pieces, turned
 from emulant.systems.halos.tables import FlowTable, PainterTable, UNetTable
@@ -56,6 +58,8 @@ class Painter:
         self.config: Any = config or self.Config()
         self.workshop = Workshop()
         self.model: Painting | None = None
+        self.background: Background | None = None
+        """What lies where nothing is painted."""
 
     # -- what a kind of painter gives
 
@@ -99,6 +103,7 @@ class Painter:
             for rows in shuffled(len(train), size, length, seed, epoch):
                 yield self._examples(sight, train.read([*SHOWN, "target"], numbers[rows].tolist()), rng)
 
+        self.background = Background.of(train, Trained(sight.geometry, sight.parameters))
         data = TrainingData(type(self).loss, batches, length, held)
         loop.train(network, data, table, workshop=self.workshop, extras=self._extras())
         self._calibrate(train, seed)
@@ -117,7 +122,9 @@ class Painter:
     def save(self, folder: Path) -> list[Path]:
         """`best.safetensors`, and the three files of the normalisation."""
         painting = self._fitted()
-        return [*write_network(folder, painting.network, self._extras()), *painting.sight.normalisation.save(folder)]
+        network = write_network(folder, painting.network, self._extras())
+        around = self.background.save(folder) if self.background else []
+        return [*network, *painting.sight.normalisation.save(folder), *around]
 
     @classmethod
     def load(cls, folder: Path, config: Any | None = None) -> Self:
@@ -141,6 +148,7 @@ class Painter:
             raise SurrogateError(f"{folder / FILES[0]}: {error.what}", "Train it again.") from error
         sight = Sight.restored(extras.about, extras.arrays, normalisation)
         gate, factors = float(extras.arrays["gate"]), extras.arrays["factors"]
+        painter.background = Background.load(folder, Trained(sight.geometry, sight.parameters))
         painter.model = Painting(sight, _channels_last(network), gate, factors)
         return painter
 
