@@ -10,6 +10,7 @@ _PUBLIC = {
     "load_dmo_particles": "pairs",
     "load_hydro_particles": "pairs",
     "load_halos": "pairs",
+    "load_multifield": "multifield",
 }
 """Public name -> module of this package, imported when it is asked for."""
 

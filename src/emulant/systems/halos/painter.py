@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ from emulant.systems.halos.baselines import Trained
 from emulant.systems.halos.normalisation import FILES, Normalisation
 from emulant.systems.halos.sight import CHANNELS, DENSITY, OCCUPANCY, SHOWN, Sight, draw, pieces, turned
 from emulant.systems.halos.tables import FlowTable, PainterTable, UNetTable
-from emulant.training.batches import Batch, TrainingData, shuffled
+from emulant.training.batches import Batch, Loss, TrainingData, shuffled
 from emulant.training.process import initialised, threads
 from emulant.training.weights import Extras
 from emulant.training.workshop import Workshop
@@ -75,6 +75,8 @@ class Painter:
         raise NotImplementedError
 
     loss: ClassVar[Any]
+    parts: ClassVar[Mapping[str, Literal["mean", "max"]]] = {}
+    """Of the loss, for the training curves."""
 
     # -- the emulator
 
@@ -104,7 +106,7 @@ class Painter:
                 yield self._examples(sight, train.read([*SHOWN, "target"], numbers[rows].tolist()), rng)
 
         self.background = Background.of(train, Trained(sight.geometry, sight.parameters))
-        data = TrainingData(type(self).loss, batches, length, held)
+        data = TrainingData(type(self).loss, batches, length, held, type(self).parts)
         loop.train(network, data, table, workshop=self.workshop, extras=self._extras())
         self._calibrate(train, seed)
 
@@ -230,6 +232,7 @@ class UNetPainter(Painter):
 
     Config: ClassVar[type[PainterTable]] = UNetTable
     kind: ClassVar[str] = "unet"
+    parts: ClassVar[Mapping[str, Literal["mean", "max"]]] = {"smooth": "mean", "stars": "mean", "occupancy": "mean"}
 
     def _network(self, sight: Sight) -> nn.Module:
         return self._unet(sight, 0, 0)
@@ -238,7 +241,7 @@ class UNetPainter(Painter):
         return tensor(shown), tensor(vector), tensor(asked)
 
     @staticmethod
-    def loss(network: nn.Module, batch: Batch) -> Tensor:
+    def loss(network: nn.Module, batch: Batch) -> Loss:
         """Mean squares of dark matter, gas and, where there are some, stars; cross entropy of whether there are."""
         shown, vector, asked = batch
         found = network(shown, vector)
@@ -246,8 +249,7 @@ class UNetPainter(Painter):
         stars = ((found[:, DENSITY] - asked[:, DENSITY]).square() * occupied).sum() / occupied.sum().clamp_min(1)
         present = nn.functional.binary_cross_entropy_with_logits(found[:, OCCUPANCY], occupied)
         smooth = nn.functional.mse_loss(found[:, :2], asked[:, :2])
-        loss: Tensor = smooth + 0.5 * stars + present
-        return loss
+        return smooth + 0.5 * stars + present, {"smooth": smooth, "stars": stars, "occupancy": present}
 
     def _channels(self, network: nn.Module, shown: Tensor, vector: Tensor, noise: Tensor) -> Tensor:
         channels: Tensor = network(shown, vector)
@@ -279,7 +281,7 @@ class FlowPainter(Painter):
         return torch.cat([tensor(shown), state], dim=1), torch.cat([tensor(vector), time_features(time)], dim=1), answer
 
     @staticmethod
-    def loss(network: nn.Module, batch: Batch) -> Tensor:
+    def loss(network: nn.Module, batch: Batch) -> Loss:
         """Mean square of the answer's error."""
         seen, vector, answer = batch
         return nn.functional.mse_loss(network(seen, vector), answer)
