@@ -65,7 +65,7 @@ def test_pixels_without_stars_are_empty_and_as_many_as_they_should_be(trained: P
 
 def test_what_is_loaded_paints_as_what_was_saved(trained: Painter, held: Cutouts, tmp_path: Path) -> None:
     written = trained.save(tmp_path)
-    assert {path.name for path in written} == {"best.safetensors", *FILES}
+    assert {path.name for path in written} == {"best.safetensors", "background.npz", *FILES}
     loaded = type(trained).load(tmp_path)
     one, two = (each.predict(Asked.of(held), samples=2, seed=5)["target"] for each in (trained, loaded))
     assert one.tobytes() == two.tobytes()

@@ -29,7 +29,7 @@ def test_the_truth_is_pasted_back_as_it_was() -> None:
     cut = np.concatenate([extract(positions, 1.0, center, **geometry) for center in centers])
     patches = np.stack([0.8 * cut, 0.2 * cut, 0 * cut], axis=1)
     places = Places.of(centers, masses, GEOMETRY)
-    background = np.stack([0.8 * truth, 0.2 * truth, 0 * truth])
+    background = np.stack([0.8 * truth, 0.2 * truth, 0 * truth]) * places.outside
     pasted = paste(patches, places, background, (0.8 * truth.sum(), 0.2 * truth.sum()))
     assert pasted.sum() == pytest.approx(truth.sum(), rel=1e-12)
     inside = places.total > 0.5
@@ -48,7 +48,7 @@ def test_overlapping_patches_share_and_mass_closes() -> None:
         rows = (places.nodes[halo][:, None] + np.arange(32) - 16) % 256
         shares[np.ix_(rows[0], rows[1])] += places.shares(halo)
     np.testing.assert_allclose(shares + places.outside, 1.0, atol=1e-12)
-    flat = np.stack([np.full((256, 256), 4.0), np.ones((256, 256)), np.zeros((256, 256))])
+    flat = np.stack([np.full((256, 256), 4.0), np.ones((256, 256)), np.zeros((256, 256))]) * places.outside
     pasted = paste(np.ones((2, 3, 32, 32)), places, flat, (4.0 * 256**2, 256**2))
     assert pasted[0].sum() == pytest.approx(4.0 * 256**2)
     assert pasted[1:].sum() == pytest.approx(256**2)

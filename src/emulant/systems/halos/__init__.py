@@ -4,9 +4,13 @@ from importlib import import_module
 from typing import Any
 
 _PUBLIC = {
+    "extract": "extraction",
+    "extract_multiscale_cutouts": "extraction",
+    "process_halo_with_full_periodic_tiling": "extraction",
     "load_dmo_particles": "pairs",
     "load_hydro_particles": "pairs",
     "load_halos": "pairs",
+    "load_multifield": "multifield",
 }
 """Public name -> module of this package, imported when it is asked for."""
 

@@ -15,8 +15,8 @@ from emulant.dataset.seams import Array, Dataset, Fields
 from emulant.dataset.tables import Table
 from emulant.errors import SurrogateError
 from emulant.surrogates import read_weights
-from emulant.systems.halos.box import CRITICAL_DENSITY
 from emulant.systems.halos.normalisation import BATCH, geometry_of, names_of, require_geometry
+from emulant.systems.halos.radii import r200c
 from emulant.systems.halos.scaling import ParameterScale, baryon_fraction
 from emulant.systems.halos.sight import PIVOT, SHOWN
 from emulant.systems.halos.spectra import contrast, log_edges, power, wave_numbers
@@ -66,6 +66,27 @@ class Trained:
         return np.column_stack([np.ones(len(mass)), self.parameters(fields["params"]) - 0.5, mass])
 
 
+def write_trained(folder: Path, trained: Trained) -> list[Path]:
+    """`about.json`"""
+    about = {"geometry": dict(trained.geometry), "parameters": trained.parameters.about()}
+    return [write_json(folder / ABOUT, about)]
+
+
+def read_trained(folder: Path) -> Trained:
+    """Read what `write_trained` wrote.
+
+    Raises:
+        SurrogateError: It is missing or damaged.
+    """
+    import orjson
+
+    try:
+        about = orjson.loads((folder / ABOUT).read_bytes())
+        return Trained(about["geometry"], ParameterScale.restored(about["parameters"]))
+    except (OSError, orjson.JSONDecodeError, KeyError, TypeError) as error:
+        raise SurrogateError(f"{folder / ABOUT}: is missing or damaged: {error}.", "Fit it again.") from error
+
+
 class Identity:
     """dm = (1 - f_b) condition, gas = f_b condition, stars = 0."""
 
@@ -75,11 +96,16 @@ class Identity:
     def __init__(self, config: Any | None = None) -> None:
         self.config: Any = config or self.Config()
         self.trained: Trained | None = None
+        self.background: Any = None
+        """What lies where nothing is painted: `background.Background`, the same for all painters."""
 
     def fit(self, train: Dataset, validation: Dataset | None = None) -> None:
         """Remember what samples look like."""
+        from emulant.systems.halos.background import Background
+
         self.trained = Trained.of(train)
         self._fit(self.trained, train)
+        self.background = Background.of(train, self.trained)
 
     def predict(self, inputs: Any, *, samples: int = 1, seed: int = 0) -> dict[str, Array]:
         """`target` (C, 1, 3, r, r) Msun/h per pixel.
@@ -98,9 +124,7 @@ class Identity:
 
     def save(self, folder: Path) -> list[Path]:
         """`about.json`, and `NAME.npz` if anything was fitted."""
-        trained, arrays = self.known(), self._arrays()
-        about = {"geometry": dict(trained.geometry), "parameters": trained.parameters.about()}
-        written = [write_json(folder / ABOUT, about)]
+        arrays, written = self._arrays(), [*write_trained(folder, self.known()), *self.background.save(folder)]
         return [*written, write_npz(folder / f"{self.name}.npz", arrays)] if arrays else written
 
     @classmethod
@@ -110,14 +134,11 @@ class Identity:
         Raises:
             SurrogateError: A file is missing or damaged.
         """
-        import orjson
+        from emulant.systems.halos.background import Background
 
         made = cls(config)
-        try:
-            about = orjson.loads((folder / ABOUT).read_bytes())
-            made.trained = Trained(about["geometry"], ParameterScale.restored(about["parameters"]))
-        except (OSError, orjson.JSONDecodeError, KeyError, TypeError) as error:
-            raise SurrogateError(f"{folder / ABOUT}: is missing or damaged: {error}.", "Fit it again.") from error
+        made.trained = read_trained(folder)
+        made.background = Background.load(folder, made.trained)
         made._restore(folder)
         return made
 
@@ -151,6 +172,10 @@ class Transfer(Identity):
     name: ClassVar[str] = "transfer"
 
     def _fit(self, trained: Trained, train: Dataset) -> None:
+        self.fit_to(trained, train)
+
+    def fit_to(self, trained: Trained, train: Any) -> None:
+        """Fit to the `batches` of samples."""
         self.edges = log_edges(trained.side, trained.geometry["resolution"], self.config.bands)
         rows = [self._logarithms(batch, trained) for batch in train.batches(BATCH, [*SHOWN, "target"])]
         features = np.concatenate([row[0] for row in rows])
@@ -169,7 +194,7 @@ class Transfer(Identity):
         transfer, ratio = (np.where(np.isfinite(values), values, np.nan) for values in logs)
         return trained.features(batch), transfer, ratio
 
-    def _centre(self, trained: Trained, train: Dataset) -> None:
+    def _centre(self, trained: Trained, train: Any) -> None:
         """Shift log T and log mean so that power and mass are right on average: a mean of logarithms is not."""
         sums = [np.zeros((2, *part.shape[1:])) for part in (self.transfer, self.means)]
         for batch in train.batches(BATCH, [*SHOWN, "target"]):
@@ -186,12 +211,16 @@ class Transfer(Identity):
         self.means[0] += np.where(np.isfinite(shifts[1]), shifts[1], NOTHING)
 
     def paint(self, fields: Fields, trained: Trained) -> Maps:
+        return self.applied(fields, trained, trained.side)
+
+    def applied(self, fields: Fields, trained: Trained, side: float) -> Maps:
+        """(C, 3, n, n) from a `condition` of any size, `side` Mpc/h along."""
         from scipy.fft import irfft2, rfft2
 
         features, condition = trained.features(fields), np.asarray(fields["condition"], float)
         pixels = condition.shape[-1]
         middles = np.log(np.sqrt(self.edges[1:] * self.edges[:-1]))
-        waves = np.log(np.maximum(wave_numbers(pixels, trained.side), self.edges[0]))
+        waves = np.log(np.maximum(wave_numbers(pixels, side), self.edges[0]))
         mean = condition.mean(axis=(1, 2))[:, None] * np.exp(np.tensordot(features, self.means, 1)[..., 0])
         logs, modes = np.tensordot(features, self.transfer, 1), rfft2(contrast(condition))
         made = np.empty((len(condition), SPECIES_COUNT, pixels, pixels))
@@ -204,7 +233,19 @@ class Transfer(Identity):
         return {"edges": self.edges, "transfer": self.transfer, "means": self.means}
 
     def _restore(self, folder: Path) -> None:
-        arrays = read_weights(folder / f"{self.name}.npz", {"edges": 1, "transfer": 3, "means": 3})
+        self.read(folder / f"{self.name}.npz")
+
+    def write(self, path: Path) -> Path:
+        """What was fitted, apart from what it was fitted to."""
+        return write_npz(path, {"edges": self.edges, "transfer": self.transfer, "means": self.means})
+
+    def read(self, path: Path) -> None:
+        """Read what `write` wrote.
+
+        Raises:
+            SurrogateError: The file is missing or damaged.
+        """
+        arrays = read_weights(path, {"edges": 1, "transfer": 3, "means": 3})
         self.edges, self.transfer, self.means = arrays["edges"], arrays["transfer"], arrays["means"]
 
 
@@ -261,11 +302,6 @@ class OneHalo(Identity):
     def _restore(self, folder: Path) -> None:
         arrays = read_weights(folder / f"{self.name}.npz", {"bins": 1, "excess": 3})
         self.bins, self.excess = arrays["bins"], arrays["excess"]
-
-
-def r200c(mass: Array | float) -> NDArray[np.float64]:
-    """Mpc/h, of M200c in Msun/h at z = 0."""
-    return np.asarray(np.cbrt(3 * np.asarray(mass, float) / (800 * np.pi * CRITICAL_DENSITY)))
 
 
 def _ridge(features: Maps, values: Maps, ridge: float) -> Maps:

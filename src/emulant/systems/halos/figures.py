@@ -19,6 +19,10 @@ from emulant.systems.halos.parameters import ASTROPHYSICS
 
 REACHES = {"dm": 3.0, "gas": 3.0, "stars": 4.0}
 """Decades below the brightest pixel that are shown."""
+COMPARED = ("transfer",)
+"""Baselines in a gallery."""
+WAVES = (2.0, 5.0, 10.0, 20.0)
+"""Ticks, h/Mpc."""
 
 
 def gallery(run: Any) -> Drawing | None:
@@ -29,7 +33,7 @@ def gallery(run: Any) -> Drawing | None:
     read = dataset.read(["condition", "large_scale", "target", "halo_mass"], [case])
     seen = {name: array[0] for name, array in read.items()}
     dark = np.concatenate([seen["condition"][None], seen["large_scale"]])
-    models = _models(run, "surrogate")[:2] + _models(run, "baseline")[:1]
+    models = _models(run, "surrogate")[:2] + [name for name in _models(run, "baseline") if name in COMPARED]
     painted = {name: run.prediction(name, dataset.split, case)["target"][0] for name in models}
     columns = {"truth": seen["target"], **painted}
     scales = dataset.geometry["scales"]
@@ -194,15 +198,14 @@ def _panels(
     if not models:
         return None
     kinds = {entrant.name: entrant.kind for entrant in run.entrants()}
-    best = rows.filter(pl.col("model").is_in(_models(run, "surrogate")))["value"].abs().max()
-    span = 1.5 * float(best) + 0.05 if isinstance(best, float) and perfect == 0.0 else 1.0
+    limits = {species: (-0.1, 1.05) if perfect else _span(rows, species, run) for species in groups}
 
     def draw(theme: Theme) -> Figure:
         columns = min(2, len(groups)) if len(groups) != 3 else 3
         lines = -(-len(groups) // columns)
         figure = Figure(figsize=(WIDTH, 1.0 + 1.45 * lines))
-        high = 1 - 0.5 / (1.0 + 1.45 * lines)
-        grid = GridSpec(lines, columns, figure, left=0.13, right=0.98, bottom=0.16, top=high, wspace=0.12, hspace=0.22)
+        high = 1 - 0.58 / (1.0 + 1.45 * lines)
+        grid = GridSpec(lines, columns, figure, left=0.14, right=0.98, bottom=0.16, top=high, wspace=0.3, hspace=0.3)
         look = looks(kinds, theme)
         for place, species in enumerate(groups):
             axes = figure.add_subplot(grid[place // columns, place % columns])
@@ -218,11 +221,13 @@ def _panels(
                     x, value, color=line.color, ls=line.dashes, lw=line.width, marker=line.marker, ms=3, label=model
                 )
             axes.axhline(perfect, color=theme.muted, lw=0.8)
-            axes.set_ylim((-0.1, 1.05) if perfect else (-span, span))
+            axes.set_ylim(*limits[species])
             if x_label.startswith("k"):
                 axes.set_xscale("log")
-            axes.text(0.04, 0.88, species, transform=axes.transAxes, fontsize=9)
-            axes.tick_params(labelleft=place % columns == 0, labelbottom=place // columns == lines - 1, labelsize=7)
+                axes.set_xticks(WAVES, [f"{wave:g}" for wave in WAVES])
+                axes.minorticks_off()
+            axes.set_title(species, fontsize=8, pad=2, loc="left")
+            axes.tick_params(labelbottom=place // columns == lines - 1, labelsize=7)
         figure.supxlabel(x_label, fontsize=9, y=0.01)
         figure.supylabel(y_label, fontsize=9, x=0.005)
         handles, labels = figure.axes[0].get_legend_handles_labels()
@@ -235,6 +240,15 @@ def _panels(
         f"{caption} Bands: confidence intervals over simulations, of the surrogates.",
         f"{heading}: " + _spoken(rows, models, metric, groups),
     )
+
+
+def _span(rows: pl.DataFrame, species: str, run: Any) -> tuple[float, float]:
+    """Limits that show every surrogate and the transfer function."""
+    shown = [*_models(run, "surrogate"), *COMPARED]
+    values = rows.filter(pl.col("model").is_in(shown) & (pl.col("group") == species))["value"].drop_nulls().to_numpy()
+    low, high = (float(values.min()), float(values.max())) if len(values) else (-1.0, 1.0)
+    room = 0.15 * max(high - low, 0.02)
+    return min(low, 0.0) - room, max(high, 0.0) + room
 
 
 def _rows(run: Any, *metrics: str, split: str | None = None) -> pl.DataFrame:

@@ -6,6 +6,8 @@ compared, and two of them only until a first pair of friends is found.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 
@@ -48,10 +50,9 @@ def _cells(positions: Array, side: int, size: float) -> Array:
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def _slot(cell: int, mask: int) -> int:
+def _slot(cell: int, mask: int) -> Any:
     mixed = np.uint64(cell) * np.uint64(0x9E3779B97F4A7C15)
-    slot: int = np.int64((mixed >> np.uint64(20)) & np.uint64(mask))  # signed, or numba makes floats of sums with it
-    return slot
+    return np.int64((mixed >> np.uint64(20)) & np.uint64(mask))  # signed, or numba makes floats of sums with it
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]

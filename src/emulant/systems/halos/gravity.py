@@ -17,6 +17,8 @@ from emulant.systems.halos.cosmology import Cosmology
 
 START = 0.1
 """Scale factor at which the particles begin to move: z = 9."""
+SOFTEST = 0.7
+"""Of the mesh's Nyquist frequency: forces of finer waves are cut off."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,12 @@ class Lattice:
 
     @property
     def sites(self) -> Array:
-        """(n³, 3) float32: where the particles would be in a smooth universe, the last axis running fastest."""
-        line = np.arange(self.n, dtype=np.float32) * np.float32(self.size / self.n)
+        """(n³, 3) float32: where the particles would be in a smooth universe, the last axis running fastest.
+
+        They lie half way between nodes of a mesh twice as fine. On its nodes, cloud in cell answers to |displacement|
+        instead of displacement, and waves of the lattice grow that should not.
+        """
+        line = (np.arange(self.n, dtype=np.float32) + np.float32(mesh.OFFSET)) * np.float32(self.size / self.n)
         return np.stack(np.meshgrid(line, line, line, indexing="ij"), axis=-1).reshape(-1, 3)
 
     def wave_numbers(self) -> tuple[Array, Array, Array]:
@@ -148,6 +154,8 @@ class _Gravity:
     def of(cls, grid: Lattice, cosmology: Cosmology, particles: int) -> _Gravity:
         response = (-1.5 * cosmology.Omega_m * grid.n**3 / particles / grid.k_squared()).astype(np.float32)
         response[0, 0, 0] = 0
+        finest = SOFTEST * np.pi * grid.n / grid.size
+        response *= np.exp(-((grid.k_squared() / finest**2) ** 2))
         for axis, count in enumerate(response.shape):  # undo the two clouds in cell, of deposit and of kick
             frequencies = fft.rfftfreq(grid.n) if axis == 2 else fft.fftfreq(grid.n)
             window = np.sinc(frequencies).astype(np.float32) ** 4

@@ -6,6 +6,9 @@ from numba import njit
 
 from emulant.dataset.seams import Array
 
+OFFSET = 0.25
+"""Of the distance between particles: how far the lattice is shifted from the nodes."""
+
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
 def deposit(positions: Array, mesh: Array, spacing: float) -> None:
@@ -108,7 +111,7 @@ def refine(displacements: Array, factor: int, size: float, positions: Array) -> 
                             (1 - z1) * displacements[i1, j, k, axis] + z1 * displacements[i1, j, k1, axis]
                         ) + y1 * ((1 - z1) * displacements[i1, j1, k, axis] + z1 * displacements[i1, j1, k1, axis])
                         site = (i + x) if axis == 0 else ((j + y) if axis == 1 else (k + z))
-                        moved = site * spacing + (1 - x1) * lower + x1 * upper
+                        moved = (site + OFFSET) * spacing + (1 - x1) * lower + x1 * upper
                         wrapped = moved - size * (moved // size)
                         positions[row, axis] = wrapped
                         if positions[row, axis] >= size:

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from emulant.dataset.memory import Remembered
 from emulant.dataset.seams import Array, Dataset, Fields, Metric
 from emulant.dataset.seeds import stream
-from emulant.systems.halos.baselines import r200c
 from emulant.systems.halos.box import SPECIES
 from emulant.systems.halos.normalisation import names_of
+from emulant.systems.halos.radii import r200c
 from emulant.systems.halos.scaling import baryon_fraction
 from emulant.systems.halos.spectra import MIDDLES, band_power
 

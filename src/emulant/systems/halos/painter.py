@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -19,10 +19,12 @@ from emulant.errors import DataError, SurrogateError
 from emulant.surrogates.generative import FREQUENCIES, OBJECTIVES, Objective, time_features
 from emulant.surrogates.networks import read_network, tensor, write_network
 from emulant.surrogates.unet import UNet
+from emulant.systems.halos.background import Background
+from emulant.systems.halos.baselines import Trained
 from emulant.systems.halos.normalisation import FILES, Normalisation
 from emulant.systems.halos.sight import CHANNELS, DENSITY, OCCUPANCY, SHOWN, Sight, draw, pieces, turned
 from emulant.systems.halos.tables import FlowTable, PainterTable, UNetTable
-from emulant.training.batches import Batch, TrainingData, shuffled
+from emulant.training.batches import Batch, Loss, TrainingData, shuffled
 from emulant.training.process import initialised, threads
 from emulant.training.weights import Extras
 from emulant.training.workshop import Workshop
@@ -56,6 +58,8 @@ class Painter:
         self.config: Any = config or self.Config()
         self.workshop = Workshop()
         self.model: Painting | None = None
+        self.background: Background | None = None
+        """What lies where nothing is painted."""
 
     # -- what a kind of painter gives
 
@@ -71,6 +75,8 @@ class Painter:
         raise NotImplementedError
 
     loss: ClassVar[Any]
+    parts: ClassVar[Mapping[str, Literal["mean", "max"]]] = {}
+    """Of the loss, for the training curves."""
 
     # -- the emulator
 
@@ -99,7 +105,8 @@ class Painter:
             for rows in shuffled(len(train), size, length, seed, epoch):
                 yield self._examples(sight, train.read([*SHOWN, "target"], numbers[rows].tolist()), rng)
 
-        data = TrainingData(type(self).loss, batches, length, held)
+        self.background = Background.of(train, Trained(sight.geometry, sight.parameters))
+        data = TrainingData(type(self).loss, batches, length, held, type(self).parts)
         loop.train(network, data, table, workshop=self.workshop, extras=self._extras())
         self._calibrate(train, seed)
 
@@ -117,7 +124,9 @@ class Painter:
     def save(self, folder: Path) -> list[Path]:
         """`best.safetensors`, and the three files of the normalisation."""
         painting = self._fitted()
-        return [*write_network(folder, painting.network, self._extras()), *painting.sight.normalisation.save(folder)]
+        network = write_network(folder, painting.network, self._extras())
+        around = self.background.save(folder) if self.background else []
+        return [*network, *painting.sight.normalisation.save(folder), *around]
 
     @classmethod
     def load(cls, folder: Path, config: Any | None = None) -> Self:
@@ -141,6 +150,7 @@ class Painter:
             raise SurrogateError(f"{folder / FILES[0]}: {error.what}", "Train it again.") from error
         sight = Sight.restored(extras.about, extras.arrays, normalisation)
         gate, factors = float(extras.arrays["gate"]), extras.arrays["factors"]
+        painter.background = Background.load(folder, Trained(sight.geometry, sight.parameters))
         painter.model = Painting(sight, _channels_last(network), gate, factors)
         return painter
 
@@ -222,6 +232,7 @@ class UNetPainter(Painter):
 
     Config: ClassVar[type[PainterTable]] = UNetTable
     kind: ClassVar[str] = "unet"
+    parts: ClassVar[Mapping[str, Literal["mean", "max"]]] = {"smooth": "mean", "stars": "mean", "occupancy": "mean"}
 
     def _network(self, sight: Sight) -> nn.Module:
         return self._unet(sight, 0, 0)
@@ -230,7 +241,7 @@ class UNetPainter(Painter):
         return tensor(shown), tensor(vector), tensor(asked)
 
     @staticmethod
-    def loss(network: nn.Module, batch: Batch) -> Tensor:
+    def loss(network: nn.Module, batch: Batch) -> Loss:
         """Mean squares of dark matter, gas and, where there are some, stars; cross entropy of whether there are."""
         shown, vector, asked = batch
         found = network(shown, vector)
@@ -238,8 +249,7 @@ class UNetPainter(Painter):
         stars = ((found[:, DENSITY] - asked[:, DENSITY]).square() * occupied).sum() / occupied.sum().clamp_min(1)
         present = nn.functional.binary_cross_entropy_with_logits(found[:, OCCUPANCY], occupied)
         smooth = nn.functional.mse_loss(found[:, :2], asked[:, :2])
-        loss: Tensor = smooth + 0.5 * stars + present
-        return loss
+        return smooth + 0.5 * stars + present, {"smooth": smooth, "stars": stars, "occupancy": present}
 
     def _channels(self, network: nn.Module, shown: Tensor, vector: Tensor, noise: Tensor) -> Tensor:
         channels: Tensor = network(shown, vector)
@@ -271,7 +281,7 @@ class FlowPainter(Painter):
         return torch.cat([tensor(shown), state], dim=1), torch.cat([tensor(vector), time_features(time)], dim=1), answer
 
     @staticmethod
-    def loss(network: nn.Module, batch: Batch) -> Tensor:
+    def loss(network: nn.Module, batch: Batch) -> Loss:
         """Mean square of the answer's error."""
         seen, vector, answer = batch
         return nn.functional.mse_loss(network(seen, vector), answer)

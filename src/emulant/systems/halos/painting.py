@@ -21,7 +21,7 @@ from emulant.dataset.hashing import hash_file, hash_value
 from emulant.dataset.npz import read_arrays
 from emulant.dataset.seams import Array, Emulator, Inputs
 from emulant.errors import DataError
-from emulant.systems.halos.baselines import identity_maps
+from emulant.systems.halos.background import background_maps
 from emulant.systems.halos.box import SPECIES, Halos
 from emulant.systems.halos.extraction import CellList, Geometry
 from emulant.systems.halos.pasting import Places, paste
@@ -56,14 +56,11 @@ class DarkBox:
             "rotation": np.tile(np.eye(3), (len(rows), 1, 1)),
         }
 
-    def background(self, geometry: Geometry) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The projected box (npix, npix), and what `identity` makes of it (3, npix, npix)."""
+    def projected(self, geometry: Geometry) -> NDArray[np.float64]:
+        """(npix, npix) the whole box."""
         middle, size = np.full(3, 0.5 * self.particles.box_size), self.particles.box_size
         whole: dict[str, Any] = {"npix": geometry.npix, "resolution": geometry.npix, "scales": (size,)}
-        dark = self.particles.extract(middle, **whole).astype(float)
-        row = np.array([[*self.parameters.values()]], float)
-        fields = {"condition": dark, "params": row}
-        return dark[0], identity_maps(fields, tuple(self.parameters))[0]
+        return np.asarray(self.particles.extract(middle, **whole)[0], np.float64)
 
 
 def paint(
@@ -92,8 +89,8 @@ def paint(
     key = hash_value([_fingerprint(model), box.source, samples, seed, {**known, "scales": list(geometry.scales)}])
     kept = target / UNFINISHED / key[:16]
     files = list(_patches(model, box, geometry, described, kept, samples, seed, batch))
-    dark, background = box.background(geometry)
-    places = Places.of(box.halos.centers, box.halos.m200c, geometry)
+    dark, places = box.projected(geometry), Places.of(box.halos.centers, box.halos.m200c, geometry)
+    background = background_maps(model, dark, places, box.parameters)
     share = float(baryon_fraction(np.array([[*box.parameters.values()]]), tuple(box.parameters))[0])
     masses = ((1 - share) * dark.sum(), share * dark.sum())
     mean, square, draws = np.zeros_like(background), np.zeros_like(background), 0

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emulant.dataset.seams import Array
-from emulant.systems.halos.baselines import r200c
 from emulant.systems.halos.extraction import Geometry, project
+from emulant.systems.halos.radii import r200c
 
 Maps = NDArray[np.float64]
 REACH = 4.0
@@ -85,7 +85,7 @@ def paste(patches: Array, places: Places, background: Array, species_mass: tuple
     Args:
         patches: (H, 3, r, r) painted masses, each centred on its halo.
         places: Of the same halos.
-        background: (3, npix, npix) what lies where no patch does.
+        background: (3, npix, npix) what lies where no patch does, faded out where patches are.
         species_mass: Of dark matter, and of gas and stars together; the box's, Msun/h.
 
     Returns:
@@ -97,7 +97,7 @@ def paste(patches: Array, places: Places, background: Array, species_mass: tuple
         shares = places.shares(halo)
         for species in range(len(box)):
             box[species][window] += shares * shifted(np.asarray(patch[species], float), places.shifts[halo])
-    outside = background * places.outside
+    outside = background
     dark, baryons = species_mass
     box[0] += outside[0] * _closing(dark - box[0].sum(), outside[0].sum())
     box[1] += outside[1] * _closing(baryons - box[1:].sum() - outside[2].sum(), outside[1].sum())

@@ -16,13 +16,15 @@ from numpy.typing import NDArray
 from emulant.dataset import hdf5
 from emulant.dataset.memory import Remembered
 from emulant.dataset.seams import Array, Dataset, Emulator, Fields, Inputs, Metric
-from emulant.systems.halos.baselines import identity_maps, r200c
+from emulant.systems.halos.background import background_maps
 from emulant.systems.halos.box import SPECIES
 from emulant.systems.halos.extraction import Geometry
 from emulant.systems.halos.metrics import ALL
 from emulant.systems.halos.normalisation import names_of
 from emulant.systems.halos.parameters import ASTROPHYSICS
 from emulant.systems.halos.pasting import Places, paste
+from emulant.systems.halos.radii import r200c
+from emulant.systems.halos.scaling import baryon_fraction
 from emulant.systems.halos.sight import pieces
 from emulant.systems.halos.spectra import MIDDLES, band_power
 
@@ -53,7 +55,7 @@ def probe(name: str, model: Any, dataset: Dataset, evaluation: Any) -> dict[str,
         inside[simulation] = _log_masses(painted.mean(axis=1), fields, dataset.geometry)
         truth = whole_box(dataset, int(cases[rows[0]]))
         if truth is not None:
-            for key, values in _of_box(painted, fields, truth, dataset.geometry):
+            for key, values in _of_box(model, painted, fields, truth, dataset.geometry):
                 found[key][rows[: len(values)]] = values
     if dataset.split == RESPONSE:
         _respond(found, inside, {key: array[plain] for key, array in seen.items()}, dataset, plain)
@@ -82,13 +84,16 @@ def _painted(model: Any, fields: Fields, geometry: Mapping[str, Any], samples: i
     return np.concatenate(made)
 
 
-def _of_box(painted: Array, fields: Fields, truth: Array, geometry: Mapping[str, Any]) -> Iterator[tuple[str, Array]]:
+def _of_box(
+    model: Any, painted: Array, fields: Fields, truth: Array, geometry: Mapping[str, Any]
+) -> Iterator[tuple[str, Array]]:
     """Names and values: one for the box, or one for each of its halos."""
     plan = Geometry(geometry["box_size"], geometry["npix"], geometry["resolution"], tuple(geometry["scales"]))
     places = Places.of(fields["halo_center"], fields["halo_mass"], plan)
-    row = {"condition": truth[:1], "params": fields["params"][:1]}
-    background = identity_maps(row, names_of(geometry))[0]
-    masses = (background[0].sum(), background[1].sum())
+    values = dict(zip(names_of(geometry), fields["params"][0].tolist(), strict=True))
+    background = background_maps(model, truth[0], places, values)
+    share = float(baryon_fraction(fields["params"][:1], names_of(geometry))[0])
+    masses = ((1 - share) * truth[0].sum(), share * truth[0].sum())
     boxes = np.stack([paste(painted[:, draw], places, background, masses) for draw in range(painted.shape[1])])
     for species in ALL:
         ours, true = _of(boxes, species), _of(truth[1:], species)

@@ -6,8 +6,8 @@ import numpy as np
 
 from emulant.dataset.seams import Array
 
-RADII = np.concatenate([[0.0], np.geomspace(1e-4, 12.0, 400)])
-"""Where enclosed fractions are tabulated."""
+RADII = np.concatenate([[0.0], np.geomspace(1e-4, 1.0, 400), np.geomspace(1.0, 12.0, 100)[1:]])
+"""Where enclosed fractions are tabulated; 1, where a profile may end, is among them."""
 
 
 def nfw(concentration: float, radii: Array = RADII) -> Array:

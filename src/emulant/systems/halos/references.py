@@ -7,11 +7,20 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from emulant.dataset.atomic import write_json
 from emulant.dataset.seams import Array, Dataset, Fields
 from emulant.dataset.tables import Table
+from emulant.errors import SurrogateError
 from emulant.surrogates import read_weights
-from emulant.systems.halos.baselines import ABOUT, SPECIES_COUNT, Identity, Maps, Trained, Transfer
+from emulant.systems.halos.background import Background
+from emulant.systems.halos.baselines import (
+    SPECIES_COUNT,
+    Identity,
+    Maps,
+    Trained,
+    Transfer,
+    read_trained,
+    write_trained,
+)
 from emulant.systems.halos.normalisation import BATCH, Normalisation
 from emulant.systems.halos.sight import CHANNELS, SHOWN, Sight, draw
 
@@ -86,17 +95,23 @@ class HydroReplace:
 
     def __init__(self, config: Any | None = None) -> None:
         self.config = config or self.Config()
+        self.background: Background | None = None
 
     def fit(self, train: Dataset, validation: Dataset | None = None) -> None:
-        """Nothing is learned."""
+        """Nothing is learned but what lies outside of patches."""
+        self.background = Background.of(train, Trained.of(train))
 
     def predict_with_truth(self, inputs: Any, truth: Fields) -> dict[str, Array]:
         """`target` (C, 1, 3, r, r)."""
         return {"target": np.asarray(truth["target"])[:, None]}
 
     def save(self, folder: Path) -> list[Path]:
-        return [write_json(folder / ABOUT, {"oracle": "hydro_replace"})]
+        if self.background is None:
+            raise SurrogateError("hydro_replace: is not fitted.", "Call `fit` first.")
+        return [*write_trained(folder, self.background.trained), *self.background.save(folder)]
 
     @classmethod
     def load(cls, folder: Path, config: Any | None = None) -> Self:
-        return cls(config)
+        made = cls(config)
+        made.background = Background.load(folder, read_trained(folder))
+        return made

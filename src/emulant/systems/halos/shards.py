@@ -36,7 +36,7 @@ FIELDS: Mapping[str, Field] = {
 }
 DOCUMENTED = ("condition", "target", "large_scale", "params", "halo_mass", "halo_center")
 """The keys of the source document's NPZ files."""
-_SAMPLE = re.compile(r"sim_(\d+)_halo_(\d+)_rot_(-?\d+)\.npz")
+SAMPLE = re.compile(r"sim_(\d+)_halo_(\d+)_rot_(-?\d+)\.npz")
 
 
 def write(result: CaseResult, folder: Path, layout: str) -> list[Path]:
@@ -178,7 +178,7 @@ def _look_into(path: Path, split: str, found: _Found) -> None:
 
 def _take(path: Path, split: str, found: _Found) -> None:
     """Take up one NPZ file that was made elsewhere; simulations that share a box cannot be told."""
-    match = _SAMPLE.fullmatch(path.name)
+    match = SAMPLE.fullmatch(path.name)
     if match is None:
         return
     missing = sorted(set(DOCUMENTED) - set(names_in(path)))
