@@ -17,7 +17,7 @@ class GuessTable(Table):
 
     steps: Positive = 2
     """Steps of the solver per frame; the engine takes `system.substeps`."""
-    iterations: Positive = 8
+    iterations: Positive = 16
     """Of the solver, per step."""
 
 
