@@ -41,6 +41,9 @@ class RunFolder:
     def predictions(self, model: str) -> Path:
         return self.root / "evaluation" / "predictions" / model
 
+    def probe(self, model: str, split: str) -> Path:
+        return self.root / "evaluation" / "probes" / model / f"{split}.npz"
+
     @property
     def figures(self) -> Path:
         return self.root / "figures"

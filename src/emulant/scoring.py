@@ -7,14 +7,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from emulant.dataset.atomic import write_json
 from emulant.dataset.hashing import hash_value
 from emulant.dataset.memory import Remembered
-from emulant.dataset.seams import Dataset
+from emulant.dataset.seams import Dataset, Fields, resolve
 from emulant.dataset.store import StoredFile
 from emulant.errors import SurrogateError, UsageError
 from emulant.evaluation import cases as case_tables
 from emulant.evaluation import forecasts, scores
+from emulant.evaluation.emulations import emulate
+from emulant.evaluation.probes import probed
 from emulant.runs import Entrant, Run, sealed
 
 
@@ -58,16 +62,23 @@ Tests = Sequence[tuple[Dataset, Any, Sequence[forecasts.Start]]]
 
 
 def tests_of(run: Run) -> tuple[Tests, list[str]]:
+    system, evaluation = run.study.system, run.study.evaluation
     tests, notes = [], []
     for split in run.test_splits:
-        dataset = Remembered(run.dataset(split))
-        times = forecasts.frame_times(dataset)
-        warm = run.study.evaluation.warm_starts if split == run.test_splits[0] else ()
-        starts, said = forecasts.starts(times, run.study.context_frames, warm)
-        known = run.study.system.describe(dataset, run.study.evaluation, run.folder.metrics.parent)
+        dataset = Remembered(system.evaluated(run.dataset(split), evaluation))
+        starts, said = _starts(run, dataset)
+        known = system.describe(dataset, evaluation, run.folder.metrics.parent)
         tests.append((dataset, known, starts))
         notes += [f"{split}: {note}" for note in said]
     return tests, notes
+
+
+def _starts(run: Run, dataset: Dataset) -> tuple[Sequence[forecasts.Start], Sequence[str]]:
+    """From where a split is forecast, and what could not be as asked for."""
+    if run.study.system.task == "emulation":
+        return (forecasts.AT_ONCE,), ()
+    warm = getattr(run.study.evaluation, "warm_starts", ()) if dataset.split == run.test_splits[0] else ()
+    return forecasts.starts(forecasts.frame_times(dataset), run.study.context_frames, warm)
 
 
 def predict_and_score(run: Run, entrant: Entrant, tests: Tests, scoring: Mapping[str, Any]) -> list[scores.CaseScores]:
@@ -78,14 +89,14 @@ def predict_and_score(run: Run, entrant: Entrant, tests: Tests, scoring: Mapping
     if not kept.are_for(key):
         model, written = run.model(entrant.name), list[Path]()
         for dataset, _, starts in tests:
-            times = forecasts.frame_times(dataset)
             for start in starts:
-                made = forecasts.forecast(model, dataset, start, name=entrant.name, batch_cases=table.batch_cases)
-                written += kept.write(dataset.split, start, made, times)
+                times = np.empty(0) if start.at_once else forecasts.frame_times(dataset)
+                written += kept.write(dataset.split, start, _predicted(run, model, entrant.name, dataset, start), times)
         kept.sign(key, written)
     found = []
     for dataset, cases, starts in tests:
         numbers = cases["case"].to_list()
+        probe = _probed(run, entrant, dataset, key)
         for start in starts:
             pieces = kept.read(dataset.split, start, dataset.targets, numbers, table.batch_cases)
             found.append(
@@ -98,17 +109,41 @@ def predict_and_score(run: Run, entrant: Entrant, tests: Tests, scoring: Mapping
                     kind=entrant.kind,
                     scoring=scoring,
                     cases=cases,
+                    probe=probe,
                 )
             )
     return found
 
 
+def _predicted(run: Run, model: Any, name: str, dataset: Dataset, start: forecasts.Start) -> forecasts.Forecasts:
+    table, seed = run.study.evaluation, run.study.config.seed
+    if start.at_once:
+        samples = getattr(table, "samples", 1)
+        return emulate(model, dataset, samples=samples, seed=seed, name=name, batch_cases=table.batch_cases)
+    frames = getattr(table, "rollout_frames", None)
+    return forecasts.forecast(model, dataset, start, frames, name=name, batch_cases=table.batch_cases)
+
+
+def _probed(run: Run, entrant: Entrant, dataset: Dataset, prediction_key: str) -> Fields:
+    """What the system measures of a model itself on a split, (C,) each."""
+    system, evaluation = run.study.system, run.study.evaluation
+    if system.probe is None:
+        return {}
+    key = hash_value([prediction_key, dataset.split, evaluation.model_dump(mode="json")])
+    return probed(
+        run.folder.probe(entrant.name, dataset.split),
+        key,
+        lambda: resolve(system.probe)(entrant.name, run.model(entrant.name), dataset, evaluation),
+    )
+
+
 def _prediction_key(run: Run, entrant: Entrant) -> str:
-    """Hash of all that decides the predictions: the weights, the test data, and from where forecasts start."""
-    card = run.card(entrant.name)
+    """Hash of all that decides the predictions: the weights, the test data, and what was asked for."""
+    card, table = run.card(entrant.name), run.study.evaluation
     weights = [file.sha256 for file in card.files] if card else _hashes(run.weights(entrant))
     tests = {split: run.dataset_sha256(split) for split in run.test_splits}
-    return hash_value([weights, tests, run.study.context_frames, list(run.study.evaluation.warm_starts)])
+    aside = {"resamples", "confidence", "horizons"}  # these come after the predictions
+    return hash_value([weights, tests, run.study.context_frames, table.model_dump(mode="json", exclude=aside)])
 
 
 def _hashes(folder: Path) -> list[str]:

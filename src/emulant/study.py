@@ -23,7 +23,7 @@ from emulant.dataset.hashing import hash_value
 from emulant.dataset.seams import Learner, System
 from emulant.dataset.tables import DataConfig, Table
 from emulant.errors import Fault, StudyError, UsageError
-from emulant.evaluation.table import EvaluationTable
+from emulant.evaluation.table import EvaluationTable, ScoringTable
 from emulant.reporting.table import ReportTable
 from emulant.training.table import TrainedTable, TrainingTable, merge
 
@@ -57,7 +57,7 @@ class Study:
     source: str
     system: System
     config: DataConfig
-    evaluation: EvaluationTable
+    evaluation: ScoringTable
     report: ReportTable
     surrogates: Mapping[str, Choice]
     training: TrainingTable

@@ -114,6 +114,86 @@ def test_batches_repeat_nothing_before_all_came(count: int, size: int, length: i
     np.testing.assert_array_equal(order, shuffled(count, size, length, 3, epoch))
 
 
+def test_accumulated_gradients_are_those_of_one_large_batch(tmp_path: Path) -> None:
+    large, small = table(batch_size=20), table(batch_size=5, gradient_accumulation=4, scheduler="cosine", warmup=0.3)
+    large = merge(large, TrainingTable(scheduler="cosine", warmup=0.3))
+    in_one, in_four = slope(), slope()
+    whole = line(large)
+    train(in_one, whole, large)
+
+    def quarters(epoch: int) -> Iterator[Batch]:
+        for batch in whole.batches(epoch):
+            yield from zip(*(tensor.split(5) for tensor in batch), strict=True)
+
+    folder = tmp_path / "small"
+    data = replace(whole, batches=quarters, length=4 * whole.length)
+    train(in_four, data, small, workshop=Workshop("line", folder, folder, 0, "key"))
+    for one, other in zip(in_one.parameters(), in_four.parameters(), strict=True):
+        assert torch.allclose(one, other, atol=1e-7)
+    assert [row["step"] for row in rows(folder)] == ["2", "4", "6", "8"]
+
+
+def test_what_is_left_at_the_end_of_an_epoch_makes_a_step(tmp_path: Path) -> None:
+    settings = table(max_epochs=1, batch_size=10, gradient_accumulation=3, gradient_clip=1e-6, optimizer="sgd")
+    norms: list[float] = []
+    fit(tmp_path, settings)
+    norms = [float(row["gradient_norm"]) for row in rows(tmp_path)]
+    assert rows(tmp_path)[0]["step"] == "2"  # 3 batches, then 1
+    assert norms[0] > 0
+
+
+def test_training_ends_with_the_epoch_that_reaches_the_last_step(tmp_path: Path) -> None:
+    assert fit(tmp_path, table(max_epochs=50, max_steps=9)).epochs == 3  # of four steps each
+    assert fit(tmp_path / "less", table(max_epochs=2, max_steps=9)).epochs == 2
+
+
+def test_the_moving_average_is_what_is_validated_and_kept(tmp_path: Path) -> None:
+    settings = table(max_epochs=2, ema=0.75)
+    seen: list[torch.Tensor] = []
+    by_hand, plain = slope(), slope()
+
+    def watched(module: nn.Module) -> float:
+        seen.append(module.weight.detach().clone())
+        return float(len(seen))
+
+    fit(tmp_path, settings, Score(watched, "vpt"))
+    data = line(settings)
+    for epoch in range(2):
+        for batch in data.batches(epoch):
+            gradients = torch.autograd.grad(squared(plain, batch), list(plain.parameters()))
+            with torch.no_grad():
+                for mean, now, gradient in zip(by_hand.parameters(), plain.parameters(), gradients, strict=True):
+                    now.sub_(0.1 * gradient)
+                    mean.lerp_(now, 0.25)
+        assert torch.allclose(seen[epoch], by_hand.weight, atol=1e-6)
+    kept, _ = read_weights(tmp_path / "best.safetensors")
+    assert torch.equal(kept["weight"], seen[-1])
+    assert not torch.allclose(plain.weight, by_hand.weight)
+
+
+def test_parts_of_the_loss_are_columns_of_the_curves(tmp_path: Path) -> None:
+    def loss(module: nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        errors = (module(batch[0]) - 3 * batch[0]).abs()
+        return (errors**2).mean(), {"absolute": errors.mean(), "worst": errors.max()}
+
+    pieces = tuple((piece,) for piece in ROWS.split([30, 10]))
+    fit(tmp_path, table(max_epochs=1), loss=loss, parts={"absolute": "mean", "worst": "max"}, validation=pieces)
+    (row,) = rows(tmp_path)
+    module = slope()
+    module.load_state_dict(read_weights(tmp_path / "best.safetensors")[0])
+    errors = (module(ROWS) - 3 * ROWS).abs().detach()
+    assert float(row["validation_absolute"]) == pytest.approx(float(errors.mean()), rel=1e-6)
+    assert float(row["validation_worst"]) == pytest.approx(float(errors.max()), rel=1e-6)
+    assert float(row["train_worst"]) > float(row["train_absolute"]) > 0
+
+
+def test_weights_of_some_epochs_are_kept_for_good(tmp_path: Path) -> None:
+    fit(tmp_path, table(max_epochs=5, keep_every=2))
+    kept = sorted(path.name for path in tmp_path.glob("epoch_*.safetensors"))
+    assert kept == ["epoch_2.safetensors", "epoch_4.safetensors"]
+    assert read_weights(tmp_path / kept[0])[1].about["epoch"] == 2
+
+
 # -- what decides ------------------------------------------------------------------------------------------------
 
 

@@ -75,6 +75,13 @@ class Field:
     dtype: str
     dims: tuple[str, ...]
     unit: str = "1"
+    optional: bool = False
+    """A case may be without it: NaN there says that there is no value. Nowhere else is a number not finite."""
+
+    def described(self) -> dict[str, Any]:
+        """As it stands in a manifest."""
+        plain = {"dtype": self.dtype, "dims": self.dims, "unit": self.unit}
+        return {**plain, "optional": True} if self.optional else plain
 
 
 class Dataset(Protocol):
@@ -167,6 +174,8 @@ class Context:
     geometry: Mapping[str, Any] = field(default_factory=dict)
     parameters: Fields = field(default_factory=dict)
     """(C,) each."""
+    static: Fields = field(default_factory=dict)
+    """What does not change in time: the fields without the time axis, (C, ...) each."""
     mask: Array | None = None
 
     @property
@@ -216,6 +225,58 @@ class Oracle(Protocol):
     def fit(self, train: Dataset, validation: Dataset | None = None) -> None: ...
 
     def forecast_with_truth(self, context: Context, truth: Fields) -> dict[str, Array]: ...
+
+    def save(self, folder: Path) -> list[Path]: ...
+
+    @classmethod
+    def load(cls, folder: Path, config: Any) -> Self: ...
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What an emulator may see: everything of some cases but the targets."""
+
+    fields: Fields
+    """(C, ...) each."""
+    geometry: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Fields = field(default_factory=dict)
+    """(C,) each."""
+
+    def __len__(self) -> int:
+        return len(next(iter(self.fields.values())))
+
+
+@runtime_checkable
+class Emulator(Protocol):
+    """Maps a state to a state."""
+
+    Config: ClassVar[type[Table]]
+
+    def __init__(self, config: Any) -> None: ...
+
+    def fit(self, train: Dataset, validation: Dataset | None = None) -> None: ...
+
+    def predict(self, inputs: Inputs, *, samples: int = 1, seed: int = 0) -> dict[str, Array]:
+        """The target fields, (C, S, ...) each: S draws, pure in (inputs, samples, seed). What is deterministic puts
+        out one, however many are asked for. NaN means "not put out" and is an error."""
+
+    def save(self, folder: Path) -> list[Path]: ...
+
+    @classmethod
+    def load(cls, folder: Path, config: Any) -> Self: ...
+
+
+@runtime_checkable
+class EmulationOracle(Protocol):
+    """What `Oracle` is to a forecaster, to an emulator."""
+
+    Config: ClassVar[type[Table]]
+
+    def __init__(self, config: Any) -> None: ...
+
+    def fit(self, train: Dataset, validation: Dataset | None = None) -> None: ...
+
+    def predict_with_truth(self, inputs: Inputs, truth: Fields) -> dict[str, Array]: ...
 
     def save(self, folder: Path) -> list[Path]: ...
 
@@ -274,11 +335,15 @@ class Learner:
 
 @dataclass(frozen=True)
 class Metric:
-    """A score per case as a function of lead time.
+    """A score per case.
 
-    `score(truth, forecast, info)` takes the target fields (C, H, ...) of both and gives (C, H): the value over the
-    first h+1 forecast frames. NaN: undefined for that case (left out, and `n` is smaller). `info` has the lead `times`
-    (H,), the `geometry`, the `cases` (a frame, their rows of `Dataset.cases`) and what the system's `scoring` adds.
+    Of a forecast: `score(truth, forecast, info)` takes the target fields (C, H, ...) of both and gives (C, H): the
+    value over the first h+1 forecast frames. Of an emulator: truth is (C, ...), the prediction (C, S, ...) with S
+    draws, and the score (C,).
+
+    NaN: undefined for that case (left out, and `n` is smaller); a value that many cases share, such as that of a box,
+    stands at one of them. `info` has the `geometry`, the `cases` (a frame, their rows of `Dataset.cases`), of forecasts
+    the lead `times` (H,), what the system's `scoring` adds, and as `probe` what its `probe` has found of the model.
     """
 
     score: Callable[[Fields, Fields, Mapping[str, Any]], Array]
@@ -287,8 +352,13 @@ class Metric:
     better: Literal["higher", "lower"]
     perfect: float = 0.0
     """The value of a forecast without error."""
-    aggregate: Literal["mean", "rms", "median"] = "mean"
-    """How cases become one number; `rms`: `score` gives mean squares, and the root is taken of their mean."""
+    aggregate: Literal["mean", "rms", "median", "q95", "max", "ratio"] = "mean"
+    """How cases become one number. `rms`: `score` gives mean squares, and the root is taken of their mean. `q95`: what
+    95 % of the cases do not exceed. `ratio`: `score` gives numerators and denominators, (2, C, ...), and their sums are
+    divided."""
+    horizons: tuple[float, ...] | None = None
+    """An axis of its own, such as wave numbers, in place of lead times: `score` gives (C, len(horizons)). With no
+    horizon on it, (), the score is (C,) and has no lead time. None: lead times, of which an emulator has none."""
 
 
 # -- the system and the engine ----------------------------------------------------------------------------------
@@ -303,6 +373,10 @@ class System(Protocol):
     @property
     def summary(self) -> str:
         """One line for `emulant systems`."""
+
+    @property
+    def task(self) -> Literal["forecast", "emulation"]:
+        """What its surrogates do: continue a sequence, or map a state to a state."""
 
     @property
     def version(self) -> int:
@@ -343,6 +417,11 @@ class System(Protocol):
         """Name -> function of an opened run, or its "module:name": a drawing, or None if there is nothing to draw."""
 
     @property
+    def probe(self) -> Any:
+        """Function of a model's name, the model, a test split and `[evaluation]` (or its "module:name"), or None: what
+        is measured of the model itself and does not follow from its predictions, (C,) each; kept beside them."""
+
+    @property
     def films(self) -> Any:
         """Function of an opened run (or its "module:name"): the films of its report."""
 
@@ -378,6 +457,9 @@ class System(Protocol):
 
     def describe(self, dataset: Dataset, evaluation: Any, folder: Path) -> Any:
         """`dataset.cases` with what evaluation should know beyond it; `folder` is the run's evaluation/."""
+
+    def evaluated(self, dataset: Dataset, evaluation: Any) -> Dataset:
+        """The cases of a test split that are scored."""
 
     def scoring(self, run: Any) -> Mapping[str, Any]:
         """What the metrics of an opened run need to know beyond times, geometry and cases."""

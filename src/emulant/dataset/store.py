@@ -178,7 +178,7 @@ class Store:
     def digest(self, fields: Mapping[str, Field], shards: Sequence[Shard]) -> str:
         """`dataset_sha256`: hash of the schema and of the shards that are there."""
         hashes = [sidecar.sha256 for shard in shards if (sidecar := self.sidecar(shard.id)) is not None]
-        return hash_value([{name: vars(field) for name, field in fields.items()}, sorted(hashes)])
+        return hash_value([{name: field.described() for name, field in fields.items()}, sorted(hashes)])
 
     def write_manifest(
         self, system: str, split: str, key: str, fields: Mapping[str, Field], shards: Sequence[Shard]
@@ -188,7 +188,7 @@ class Store:
         Any process can do it at any time, and two that do so write the same bytes.
         """
         sidecars = [sidecar for shard in shards if (sidecar := self.sidecar(shard.id)) is not None]
-        schema = {name: vars(field) for name, field in fields.items()}
+        schema = {name: field.described() for name, field in fields.items()}
         digest = self.digest(fields, shards)
         write_json(
             self.folder / MANIFEST,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -72,7 +72,8 @@ class GenerateShards:
                 return [result for case in shard.cases for result in self._simulate(shard.only([case]))]
             return [CaseResult(shard.cases[0], status="failed", reason=f"{type(error).__name__}: {error}")]
         self._check_order(shard, product)
-        return [_finite(result) for result in product]
+        optional = {name for name, field in getattr(self.system, "fields", {}).items() if field.optional}
+        return [_finite(result, optional) for result in product]
 
     def _check_order(self, shard: Shard, product: Sequence[CaseResult]) -> None:
         cases = tuple(result.case for result in product)
@@ -83,11 +84,12 @@ class GenerateShards:
             )
 
 
-def _finite(result: CaseResult) -> CaseResult:
+def _finite(result: CaseResult, optional: Set[str]) -> CaseResult:
+    """The result; a failed one in its place if it has numbers that are not finite where there must be some."""
     if result.status != "ok":
         return result
     for name, array in result.arrays.items():
-        if np.issubdtype(array.dtype, np.inexact) and not np.isfinite(array).all():
+        if name not in optional and np.issubdtype(array.dtype, np.inexact) and not np.isfinite(array).all():
             reason = f"{name} is not finite"
             return replace(result, arrays={}, record={}, status="failed", reason=reason)
     return result

@@ -31,8 +31,9 @@ def tabulate(found: Iterable[CaseScores], cases: Mapping[str, pl.DataFrame]) -> 
     frames = [pl.DataFrame(schema=SCHEMA)]
     for scores in found:
         known = cases[scores.split].select("case", "family")
-        for metric, values in scores.values.items():
-            part = pl.DataFrame({"case": list(scores.cases), "value": values[:, -1]}).join(known, on="case", how="left")
+        for metric in scores.values:
+            part = pl.DataFrame({"case": list(scores.cases), "value": scores.overall(metric)})
+            part = part.join(known, on="case", how="left")
             labels = {"split": scores.split, "model": scores.model, "start": scores.start.label, "metric": metric}
             frames.append(
                 part.with_columns(pl.lit(text).alias(name) for name, text in labels.items()).select(SCHEMA.names())

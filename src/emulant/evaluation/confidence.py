@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -45,9 +46,27 @@ class Resampling:
 
     def median(self, values: Array) -> Estimate:
         """The median over cases; `values` is (C, ...), NaN where a case is undefined, and the estimate (...)."""
+        return self._ordered(_medians, values)
+
+    def q95(self, values: Array) -> Estimate:
+        """What 95 % of the cases do not exceed; `values` as in `median`."""
+        return self._ordered(partial(_reached, share=0.95), values)
+
+    def max(self, values: Array) -> Estimate:
+        """The largest of the cases; `values` as in `median`. No draw exceeds it: its interval is one-sided."""
+        return self._ordered(partial(_reached, share=1.0), values)
+
+    def ratio(self, numerators: Array, denominators: Array) -> Estimate:
+        """Sum over sum, (C, ...) each; a case counts where both are defined."""
+        known = ~np.isnan(numerators + denominators)
+        parts = (np.where(known, each, np.nan) for each in (numerators, denominators))
+        return self.statistic(np.divide, *parts)
+
+    def _ordered(self, statistic: Callable[[Array, Array], Array], values: Array) -> Estimate:
+        """A statistic of ordered cases, column by column."""
         flat = values.reshape(len(values), -1)
         ones = np.ones((1, len(values)))
-        value, draws = (np.stack([_medians(weights, column) for column in flat.T]) for weights in (ones, self.weights))
+        value, draws = (np.stack([statistic(weights, column) for column in flat.T]) for weights in (ones, self.weights))
         low, high = _quantiles(draws, self.tail)
         shape = values.shape[1:]
         return Estimate(value[:, 0].reshape(shape), low.reshape(shape), high.reshape(shape))
@@ -112,6 +131,20 @@ def _medians(weights: Array, values: Array) -> Array:
     lower, upper = (np.minimum((reached < edge).sum(axis=1), len(ordered) - 1) for edge in (half, half + 0.5))
     medians: Array = np.where(half[:, 0] > 0, (ordered[lower] + ordered[upper]) / 2, np.nan)
     return medians
+
+
+def _reached(weights: Array, values: Array, share: float) -> Array:
+    """The smallest of the values (C,) at which that share of the weights (R, C) is reached, for each draw."""
+    known = ~np.isnan(values)
+    order = np.argsort(values[known])
+    ordered, counts = values[known][order], weights[:, known][:, order]
+    if not len(ordered):
+        return np.full(len(weights), np.nan)
+    reached = np.cumsum(counts, axis=1)
+    total = reached[:, -1:]
+    index = np.minimum((reached < share * total * (1 - 1e-12)).sum(axis=1), len(ordered) - 1)
+    found: Array = np.where(total[:, 0] > 0, ordered[index], np.nan)
+    return found
 
 
 def _quantiles(samples: Array, tail: float) -> tuple[Array, Array]:

@@ -29,9 +29,17 @@ class Start:
     label: str
     index: int
 
+    @property
+    def at_once(self) -> bool:
+        """Whether there is no time at all: an emulator is asked for a state, not for a sequence."""
+        return self.index < 0
+
     def lead_times(self, times: Array) -> Array:
         """(H,) time since the last context frame of each frame to be forecast; `times` is (T,)."""
         return np.asarray(times[self.index + 1 :] - times[self.index])
+
+
+AT_ONCE = Start("", -1)
 
 
 def starts(
@@ -161,18 +169,23 @@ def _sequences(dataset: Dataset, cases: Sequence[int]) -> dict[str, Array]:
 
 def _context(dataset: Dataset, cases: Sequence[int], start: Start, arrays: Fields) -> Context:
     times = frame_times(dataset, cases)
+    time_axis = dataset.schema[dataset.targets[0]].dims[0]
+    names = [name for name, field in dataset.schema.items() if time_axis not in field.dims and name != "times"]
+    static = dataset.read(names, cases) if names else {}
     seen = {name: array[:, : start.index + 1].copy() for name, array in arrays.items()}
     return Context(
         fields={name: array for name, array in seen.items() if name != "mask"},
         times=times[: start.index + 1].copy(),
         step=float(dataset.geometry.get("step", times[1] - times[0])),
         geometry=dataset.geometry,
-        parameters=_parameters(dataset, cases),
+        parameters=parameters(dataset, cases),
+        static=static,
         mask=seen.get("mask"),
     )
 
 
-def _parameters(dataset: Dataset, cases: Sequence[int]) -> dict[str, Array]:
+def parameters(dataset: Dataset, cases: Sequence[int]) -> dict[str, Array]:
+    """The numeric columns of `dataset.cases`, (C,) each."""
     row_of = {case: row for row, case in enumerate(dataset.cases["case"].to_list())}
     rows = dataset.cases[[row_of[case] for case in cases]]
     return {

@@ -89,7 +89,17 @@ def diverged(truth: Fields, forecast: Fields, info: Info) -> Array:
 DIVERGED = Metric(
     diverged, "1", "share of cases whose forecast is not finite or beyond 1000 times the truth's norm", "lower"
 )
-"""Scored for every system and model, beside the metrics that the system names."""
+"""Scored for every forecast, beside the metrics that the system names."""
+
+
+def diverged_at_once(truth: Fields, prediction: Fields, info: Info) -> Array:
+    """1 for a case whose prediction is not finite."""
+    gone = [~np.isfinite(array.reshape(len(array), -1)).all(axis=1) for array in prediction.values()]
+    return np.asarray(np.logical_or.reduce(gone), dtype=np.float64)
+
+
+DIVERGED_AT_ONCE = Metric(diverged_at_once, "1", "share of cases whose prediction is not finite", "lower")
+"""Scored for every emulator, beside the metrics that the system names."""
 
 
 def field_metrics(field: str, *, unit: str = "1", time_unit: str = "s") -> dict[str, Metric]:

@@ -14,16 +14,50 @@ from emulant.dataset.atomic import write_json, write_npz
 from emulant.dataset.npz import read_arrays
 from emulant.dataset.seams import Array, Fields
 from emulant.dataset.store import StoredFile
+from emulant.errors import DataError
 from emulant.evaluation.forecasts import Forecasts, Start
 
 CARD = "predictions.json"
 
 
 @dataclass(frozen=True)
-class Predictions:
-    """What one model has put out, below `evaluation/predictions/NAME/`."""
+class Signed:
+    """Files in a folder that are known to be complete, and for what, by a card beside them."""
 
     folder: Path
+
+    def sign(self, key: str, files: Sequence[Path]) -> None:
+        """Say that these files are complete, and for what."""
+        stored = [StoredFile.of(path, self.folder).model_dump() for path in sorted(files)]
+        write_json(self.folder / CARD, {"key": key, "files": stored})
+
+    def files(self) -> list[Path]:
+        """The files that were signed, in order.
+
+        Raises:
+            DataError: None were, or the card is damaged.
+        """
+        try:
+            card = orjson.loads((self.folder / CARD).read_bytes())
+            return [self.folder / StoredFile.model_validate(file).path for file in card["files"]]
+        except (OSError, orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+            mend = "`emulant evaluate` makes it anew."
+            raise DataError(f"{self.folder / CARD}: is missing or damaged.", mend) from error
+
+    def are_for(self, key: str) -> bool:
+        """Whether complete, undamaged predictions for that key are there."""
+        try:
+            card = orjson.loads((self.folder / CARD).read_bytes())
+            files = [StoredFile.model_validate(file) for file in card["files"]]
+            known = card["key"]
+        except (OSError, orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+            return False  # none, or torn by other hands: they are made again
+        return bool(files and known == key) and not any(file.fault(self.folder) for file in files)
+
+
+@dataclass(frozen=True)
+class Predictions(Signed):
+    """What one model has put out, below `evaluation/predictions/NAME/`."""
 
     def path(self, split: str, case: int, start: Start) -> Path:
         """`test_000.npz`, from a warm start `test_000@1.npz`."""
@@ -61,18 +95,3 @@ class Predictions:
         """
         path = self.folder / f"{split}_{case:03d}{label}.npz"
         return read_arrays(path, [*targets, "times", "context"])
-
-    def sign(self, key: str, files: Sequence[Path]) -> None:
-        """Say that these files are complete, and for what."""
-        stored = [StoredFile.of(path, self.folder).model_dump() for path in sorted(files)]
-        write_json(self.folder / CARD, {"key": key, "files": stored})
-
-    def are_for(self, key: str) -> bool:
-        """Whether complete, undamaged predictions for that key are there."""
-        try:
-            card = orjson.loads((self.folder / CARD).read_bytes())
-            files = [StoredFile.model_validate(file) for file in card["files"]]
-            known = card["key"]
-        except (OSError, orjson.JSONDecodeError, KeyError, TypeError, ValueError):
-            return False  # none, or torn by other hands: they are made again
-        return bool(files and known == key) and not any(file.fault(self.folder) for file in files)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from io import StringIO
 from itertools import groupby, product
 from pathlib import Path
@@ -17,8 +17,8 @@ from emulant.dataset.seams import Array, Dataset, Fields, Metric
 from emulant.errors import DataError, EmulantError
 from emulant.evaluation.confidence import Estimate, Resampling, resampling
 from emulant.evaluation.forecasts import Start, frame_times, truth
-from emulant.evaluation.metrics import DIVERGED
-from emulant.evaluation.table import EvaluationTable, as_text
+from emulant.evaluation.metrics import DIVERGED, DIVERGED_AT_ONCE
+from emulant.evaluation.table import ScoringTable, as_text
 
 Kind: TypeAlias = Literal["surrogate", "baseline", "oracle"]
 
@@ -46,7 +46,18 @@ class CaseScores:
     times: Array
     """(H,) lead times."""
     values: Mapping[str, Array]
-    """Metric -> (C, H), the score over the first h + 1 frames."""
+    """Metric -> (C, H), the score over the first h + 1 frames; of a metric with an axis of its own (C, its horizons),
+    of one without any (C, 1). Of a ratio: the numerators."""
+    denominators: Mapping[str, Array] = field(default_factory=dict)
+    """Of the metrics that are ratios."""
+
+    def overall(self, metric: str) -> Array:
+        """(C,) the score over everything."""
+        values = self.values[metric][:, -1]
+        if metric not in self.denominators:
+            return values
+        with np.errstate(all="ignore"):
+            return np.asarray(values / self.denominators[metric][:, -1])
 
 
 @dataclass(frozen=True)
@@ -71,38 +82,50 @@ def score(
     kind: Kind,
     scoring: Mapping[str, Any] | None = None,
     cases: pl.DataFrame | None = None,
+    probe: Fields | None = None,
 ) -> CaseScores:
     """Score forecasts against the truth, piece by piece; `diverged` is scored for every model.
 
     `forecasts` may come from `forecast`, or again from the predictions that were kept: (C, H, ...) per field.
     `scoring` is what the system adds to the `info` of its metrics; `cases` stands in for `dataset.cases` where more
-    is known about them.
+    is known about them; `probe` is what was measured of the model itself, (C,) each in the order of
+    `dataset.cases`.
     """
     known = dataset.cases if cases is None else cases
-    lead_times = start.lead_times(frame_times(dataset))
+    lead_times = np.empty(0) if start.at_once else start.lead_times(frame_times(dataset))
+    scored = {**metrics, "diverged": DIVERGED_AT_ONCE if start.at_once else DIVERGED}
     numbers: list[int] = []
-    parts: dict[str, list[Array]] = {name: [] for name in (*metrics, "diverged")}
+    parts: dict[str, list[Array]] = {name: [] for name in scored}
+    order = {case: row for row, case in enumerate(dataset.cases["case"].to_list())}
     for some, fields in forecasts:
-        lead_times = lead_times[: next(iter(fields.values())).shape[1]]
+        if not start.at_once:
+            lead_times = lead_times[: next(iter(fields.values())).shape[1]]
         rows = pl.DataFrame({"case": list(some)}).join(known, on="case", how="left", maintain_order="left")
-        info = {"times": lead_times, "geometry": dataset.geometry, "cases": rows, **(scoring or {})}
-        actual = truth(dataset, some, start, len(lead_times))
-        for name, metric in {**metrics, "diverged": DIVERGED}.items():
+        measured = {name: array[[order[case] for case in some]] for name, array in (probe or {}).items()}
+        info = {"times": lead_times, "geometry": dataset.geometry, "cases": rows, "probe": measured, **(scoring or {})}
+        actual = dataset.read(dataset.targets, some) if start.at_once else truth(dataset, some, start, len(lead_times))
+        for name, metric in scored.items():
             parts[name].append(_per_case(name, metric, actual, fields, info))
         numbers += some
-    values = {name: np.concatenate(part) for name, part in parts.items()}
-    return CaseScores(dataset.split, model, kind, start, tuple(numbers), lead_times, values)
+    whole = {name: np.concatenate(part, axis=-2) for name, part in parts.items()}
+    ratios = {name for name, metric in scored.items() if metric.aggregate == "ratio"}
+    values = {name: array[0] if name in ratios else array for name, array in whole.items()}
+    denominators = {name: whole[name][1] for name in ratios}
+    return CaseScores(dataset.split, model, kind, start, tuple(numbers), lead_times, values, denominators)
 
 
 def _per_case(name: str, metric: Metric, actual: Fields, forecast: Fields, info: Mapping[str, Any]) -> Array:
+    """(C, H) scores; of a ratio (2, C, H)."""
     values = np.asarray(metric.score(actual, forecast, info), dtype=np.float64)
-    expected = next(iter(actual.values())).shape[:2]
+    axis = [len(info["times"])] if metric.horizons is None else [len(metric.horizons)]
+    pair = [2] if metric.aggregate == "ratio" else []
+    expected = (*pair, len(info["cases"]), *(axis if axis[0] else []))
     if values.shape != expected:
         raise EmulantError(
-            f"metric '{name}': scores are {values.shape} for {expected} cases and frames.",
-            "It must give one number per case and forecast frame.",
+            f"metric '{name}': scores are {values.shape} where {expected} were expected.",
+            "It must give one number per case and forecast frame, or horizon of its own.",
         )
-    return values
+    return values if axis[0] else values[..., None]
 
 
 def tabulate(
@@ -110,7 +133,7 @@ def tabulate(
     cases: Mapping[str, pl.DataFrame],
     headline: str,
     metrics: Mapping[str, Metric],
-    table: EvaluationTable,
+    table: ScoringTable,
     *,
     seed: int,
 ) -> Scores:
@@ -129,24 +152,30 @@ def tabulate(
     """
     frames, best, notes = [_frame([])], [_frame([], BEST)], list[str]()
     ordered = sorted(scores, key=lambda each: (each.split, each.start.label, each.model))
-    for (split, start), members in groupby(ordered, key=lambda each: (each.split, each.start)):
-        block, out_of_reach = _block(tuple(members), table.horizons)
+    for (split, start), group_of in groupby(ordered, key=lambda each: (each.split, each.start)):
+        members = tuple(group_of)
+        _must_agree(members)
+        known = pl.DataFrame({"case": members[0].cases}).join(
+            cases[split], on="case", how="left", maintain_order="left"
+        )
+        axes, out_of_reach = _axes(members[0], metrics, getattr(table, "horizons", None))
         if out_of_reach:
             notes.append(f"{split}{start.label}: no forecast frame at horizon {', '.join(out_of_reach)}")
-        known = pl.DataFrame({"case": block.cases}).join(cases[split], on="case", how="left", maintain_order="left")
-        for group, rows in _groups(known["family"]):
+        blocks = [_block(members, axis) for axis in axes]
+        for group, rows in _groups(known):
             draws = resampling(
                 known["group_key"].gather(rows).to_list(),
                 resamples=table.resamples,
                 confidence=table.confidence,
                 seed=seed,
             )
-            part = block.only(rows, group + start.label)
-            frames.append(_aggregates(part, draws, metrics))
-            if "baseline" in part.kinds:
-                skill, baselines = _skill(part, draws, headline, metrics[headline])
-                frames.append(skill)
-                best.append(baselines)
+            for block in blocks:
+                part = block.only(rows, group + start.label)
+                frames.append(_aggregates(part, draws, metrics))
+                if headline in part.metrics and "baseline" in part.kinds:
+                    skill, baselines = _skill(part, draws, headline, metrics[headline])
+                    frames.append(skill)
+                    best.append(baselines)
     by_horizon = pl.col("horizon").cast(pl.Float64, strict=False).fill_null(np.inf)
     return Scores(
         pl.concat(frames).sort("split", "model", "metric", "group", by_horizon),
@@ -199,8 +228,39 @@ def read(path: Path) -> pl.DataFrame:
 
 
 @dataclass(frozen=True)
+class _Axis:
+    """Metrics that share an axis, and which columns of their scores are reported under which horizon."""
+
+    metrics: tuple[str, ...]
+    horizons: tuple[str, ...]
+    columns: tuple[int, ...]
+    times: Array
+    """(horizons,) lead times; of `all` the last."""
+
+
+def _axes(
+    first: CaseScores, metrics: Mapping[str, Metric], horizons: Sequence[float] | None
+) -> tuple[list[_Axis], list[str]]:
+    """The axes of the metrics, that of lead time first, and the asked-for horizons that no frame is near."""
+    own = {name: metrics[name].horizons if name in metrics else None for name in sorted(first.values)}
+    frames = reported_frames(first.times, horizons) if len(first.times) else ()
+    axes = []
+    if in_time := tuple(name for name, axis in own.items() if axis is None):
+        texts = tuple(as_text(first.times[frame]) for frame in frames)
+        last = first.times[-1:] if len(first.times) else [np.nan]
+        times = np.array([*(first.times[frame] for frame in frames), *last])
+        axes.append(_Axis(in_time, (*texts, "all"), (*frames, -1), times))
+    for axis in sorted({axis for axis in own.values() if axis is not None}):
+        names = tuple(name for name, its_axis in own.items() if its_axis == axis)
+        texts = tuple(map(as_text, axis)) or ("all",)
+        axes.append(_Axis(names, texts, tuple(range(len(texts))), np.full(len(texts), np.nan)))
+    missed = [time for time in horizons or () if len(first.times) and not reported_frames(first.times, [time])]
+    return axes, [as_text(time) for time in missed]
+
+
+@dataclass(frozen=True)
 class _Block:
-    """The scores of all models of one split and start: `values` is (C, model, metric, horizon)."""
+    """The scores of all models of one split and start along one axis."""
 
     split: str
     group: str
@@ -212,14 +272,18 @@ class _Block:
     """(horizons,) lead times; of `all` the last."""
     cases: tuple[int, ...]
     values: Array
+    """(C, model, metric, horizon)."""
+    denominators: Array
+    """Of the same shape; 1 where a metric is no ratio."""
 
     def only(self, rows: Sequence[int], group: str) -> _Block:
-        return replace(self, group=group, cases=tuple(self.cases[row] for row in rows), values=self.values[list(rows)])
+        cases = tuple(self.cases[row] for row in rows)
+        values, denominators = (array[list(rows)] for array in (self.values, self.denominators))
+        return replace(self, group=group, cases=cases, values=values, denominators=denominators)
 
 
-def _block(members: tuple[CaseScores, ...], horizons: Sequence[float] | None) -> tuple[_Block, list[str]]:
-    """The models of one split and start side by side, and the asked-for horizons that no frame is near."""
-    first, metrics = members[0], tuple(sorted(members[0].values))
+def _must_agree(members: Sequence[CaseScores]) -> None:
+    first = members[0]
     for each in members[1:]:
         if (
             each.cases != first.cases
@@ -231,32 +295,39 @@ def _block(members: tuple[CaseScores, ...], horizons: Sequence[float] | None) ->
                 "cases, frames and metrics.",
                 "Score all models of a split again.",
             )
-    frames = reported_frames(first.times, horizons)
-    texts = tuple(as_text(first.times[frame]) for frame in frames)
-    picked = [*frames, len(first.times) - 1]
-    values = np.stack(
-        [np.stack([each.values[name][:, picked] for name in metrics], axis=1) for each in members], axis=1
-    )
-    block = _Block(
+
+
+def _block(members: Sequence[CaseScores], axis: _Axis) -> _Block:
+    """The models of one split and start side by side."""
+
+    def side_by_side(of: Callable[[CaseScores, str], Array]) -> Array:
+        columns = list(axis.columns)
+        by_model = [np.stack([of(each, name)[:, columns] for name in axis.metrics], axis=1) for each in members]
+        return np.stack(by_model, axis=1)
+
+    first = members[0]
+    return _Block(
         first.split,
         "all",
         tuple(each.model for each in members),
         tuple(each.kind for each in members),
-        metrics,
-        (*texts, "all"),
-        np.asarray(first.times)[picked],
+        axis.metrics,
+        axis.horizons,
+        axis.times,
         first.cases,
-        values,
+        side_by_side(lambda each, name: each.values[name]),
+        side_by_side(lambda each, name: each.denominators.get(name, np.ones_like(each.values[name]))),
     )
-    missed = [time for time in horizons or () if not reported_frames(first.times, [time])]
-    return block, [as_text(time) for time in missed]
 
 
-def _groups(families: pl.Series) -> Iterator[tuple[str, list[int]]]:
-    """`all`, then each family, with the rows of its cases."""
-    yield "all", list(range(len(families)))
-    for family in sorted(set(families.drop_nulls().to_list()) - {"", "all"}):
-        yield family, (families == family).arg_true().to_list()
+def _groups(known: pl.DataFrame) -> Iterator[tuple[str, list[int]]]:
+    """`all`, then each family, then each of the further `groups`, with the rows of its cases."""
+    yield "all", list(range(len(known)))
+    labels = [[family] for family in known["family"].to_list()]
+    if "groups" in known.columns:
+        labels = [own + list(more or ()) for own, more in zip(labels, known["groups"].to_list(), strict=True)]
+    for group in sorted({label for own in labels for label in own if label} - {"all"}):
+        yield group, [row for row, own in enumerate(labels) if group in own]
 
 
 def _aggregates(block: _Block, draws: Resampling, metrics: Mapping[str, Metric]) -> pl.DataFrame:
@@ -265,16 +336,18 @@ def _aggregates(block: _Block, draws: Resampling, metrics: Mapping[str, Metric])
     rows: list[tuple[Any, ...]] = []
     for aggregate in sorted(set(how)):
         picked = [column for column, each in enumerate(how) if each == aggregate]
-        values = block.values[:, :, picked]
-        estimate: Estimate = getattr(draws, aggregate)(values)
-        counts = np.sum(~np.isnan(values), axis=0)
+        values = [block.values[:, :, picked]]
+        if aggregate == "ratio":
+            values.append(block.denominators[:, :, picked])
+        estimate: Estimate = getattr(draws, aggregate)(*values)
+        counts = np.sum(~np.isnan(sum(values)), axis=0)
         names = [block.metrics[column] for column in picked]
         labels = product(zip(block.models, block.kinds, strict=True), names, block.horizons)
         numbers = zip(*(array.ravel().tolist() for array in (*_parts(estimate), counts)), strict=True)
         rows += [
-            (block.split, model, kind, name, block.group, horizon, *values)
-            for ((model, kind), name, horizon), values in zip(labels, numbers, strict=True)
-            if values[-1]
+            (block.split, model, kind, name, block.group, horizon, *row)
+            for ((model, kind), name, horizon), row in zip(labels, numbers, strict=True)
+            if row[-1]
         ]
     return _frame(rows)
 

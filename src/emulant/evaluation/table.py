@@ -11,7 +11,24 @@ from emulant.dataset.tables import Table
 Seconds = Annotated[float, Field(gt=0)]
 
 
-class EvaluationTable(Table):
+class ScoringTable(Table):
+    """How sure the scores are."""
+
+    resamples: Annotated[int, Field(ge=1000, le=1_000_000)] = 2000
+    """Bootstrap resamples behind every interval."""
+    confidence: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
+    batch_cases: Annotated[int, Field(ge=1)] = 64
+    """Cases that are predicted at once."""
+
+
+class EmulationTable(ScoringTable):
+    """`[evaluation]` of a system whose surrogates map a state to a state."""
+
+    samples: Annotated[int, Field(ge=1)] = 1
+    """Draws of what is asked for more than one answer."""
+
+
+class EvaluationTable(ScoringTable):
     """From where forecasts start, at which lead times they are scored, and how sure the scores are.
 
     Times are in the system's unit of time (s unless its reference says otherwise).
@@ -24,11 +41,8 @@ class EvaluationTable(Table):
     test splits, made for a question of their own, are forecast from a cold start only."""
     horizons: Annotated[tuple[Seconds, ...], Field(min_length=1)] | None = None
     """Lead times that are reported; unset: about logarithmic, from one frame to the end."""
-    resamples: Annotated[int, Field(ge=1000, le=1_000_000)] = 2000
-    """Bootstrap resamples behind every interval."""
-    confidence: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
-    batch_cases: Annotated[int, Field(ge=1)] = 64
-    """Cases that are forecast at once."""
+    rollout_frames: Annotated[int, Field(ge=1)] | None = None
+    """Frames that are forecast; unset: to the end of the cases."""
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:

@@ -138,7 +138,8 @@ def boards(metrics: pl.DataFrame) -> tuple[Board, ...]:
 
 def _board(split: str, start: str, rows: list[tuple[str, str, Key, Score]]) -> Board:
     families = dict.fromkeys(key[2] for *_, key, _ in rows if key[2] != "all")
-    horizons = {key[3] for *_, key, _ in rows if key[3] != "all"}
+    overall = {key[1] for *_, key, _ in rows if key[3] == "all"}  # what has an axis of its own has no `all`
+    horizons = {key[3] for *_, key, _ in rows if key[3] != "all" and (key[1] in overall or not overall)}
     models = {model: kind for model, kind, *_ in rows}
     return Board(
         split,

@@ -95,7 +95,9 @@ def summarise(
         "groups": [
             group_table(contest, name, known[name], top) for contest in contests if contest.families for name in shown
         ],
-        "lead_times": [lead_table(contest, name, known[name], top) for contest in contests for name in shown],
+        "lead_times": [
+            lead_table(contest, name, known[name], top) for contest in contests if contest.horizons for name in shown
+        ],
         "pictures": [asdict(picture) for picture in pictures],
         "films": [asdict(film) for film in films],
     }
@@ -109,7 +111,7 @@ def leaderboard(
 
     `further` are the metrics that are not among the chosen ones; cells hold them all.
     """
-    present = {key[1] for key in board.scores}
+    present = {key[1] for key in board.scores if key[3] == "all"}
     first = [headline.metric, "skill"]
     columns = [name for name in dict.fromkeys([*first, *meanings]) if name in present and name in meanings]
     shown = [name for name in columns if name in (*first, *chosen)] if chosen else columns

@@ -39,7 +39,9 @@ def verdicts(boards: Sequence[Board], headline: Headline) -> list[dict[str, Any]
 
 
 def title(board: Board, time_unit: str) -> str:
-    """`test, cold start` or `test, start at 1 s`."""
+    """`test, cold start` or `test, start at 1 s`; `test` where there is no time."""
+    if not board.horizons:
+        return board.split
     return f"{board.split}, " + (f"start at {board.start} {time_unit}" if board.start else "cold start")
 
 
@@ -111,14 +113,13 @@ def sentence(board: Board, model: str, headline: Headline) -> str:
             skill = board.score(model, "skill")
             share = percent(skill.value if skill else math.nan)
             return (
-                f"`{model}` beats the best baseline, `{name}`: {compared}. "
-                f"It closes {share} of the gap to a perfect forecast."
+                f"`{model}` beats the best baseline, `{name}`: {compared}. It closes {share} of the gap to perfection."
             )
         case "neutral":
             return f"`{model}` is ahead of the best baseline, `{name}`, but not clearly: {compared}."
         case _:
             ahead = beaten_by(board, model, headline)
-            still = " Standing still is the better forecast." if "persistence" in ahead else ""
+            still = " Standing still is better." if "persistence" in ahead else ""
             return f"`{model}` loses to {_listed(ahead)}: {compared} (`{name}`).{still}"
 
 

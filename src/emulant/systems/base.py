@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from emulant.dataset import npz
 from emulant.dataset.seams import CaseResult, Dataset, Field, Finding, Learner, Metric, Product, Shard
 from emulant.dataset.tables import DataConfig, Table
 from emulant.errors import UsageError
+from emulant.evaluation.emulations import Emulations
 from emulant.evaluation.metrics import field_metrics
 from emulant.evaluation.predictions import Predictions
 
@@ -25,6 +26,9 @@ class BaseSystem:
 
     name: str
     summary: str
+    task: Literal["forecast", "emulation"] = "forecast"
+    """What its surrogates do: continue a sequence, or map a state to a state (then `baselines` and `metrics` are its
+    own, and `Evaluation` is made of `EmulationTable`)."""
     version: int = 1
     """Raise it when the same study would give other bytes: old data are then known to be of another physics."""
     Config: type[DataConfig] = DataConfig
@@ -39,6 +43,7 @@ class BaseSystem:
     baselines: Mapping[str, Learner] = {"persistence": PERSISTENCE, "climatology": CLIMATOLOGY}
     oracles: Mapping[str, Learner] = {}
     figures: Mapping[str, Any] = {}
+    probe: Any = None
     films: Any = None
     films_note: str = ""
     """What a reader of the report should know of all its films."""
@@ -90,7 +95,7 @@ class BaseSystem:
 
     def context_frames(self, config: Any, evaluation: Any, longest_lag: int) -> int:
         """Frames that every forecast of a cold start is shown."""
-        return int(evaluation.context_frames or longest_lag)
+        return 0 if self.task == "emulation" else int(evaluation.context_frames or longest_lag)
 
     def notes(self, config: Any) -> Sequence[str]:
         """What a reader of the results should be told about the simulations, one sentence each."""
@@ -100,13 +105,17 @@ class BaseSystem:
         """`dataset.cases` with what evaluation should know beyond it, such as families that only the truth tells."""
         return dataset.cases
 
+    def evaluated(self, dataset: Dataset, evaluation: Any) -> Dataset:
+        """The cases of a test split that are scored."""
+        return dataset
+
     def scoring(self, run: Any) -> Mapping[str, Any]:
         """What the metrics of an opened run need to know beyond times, geometry and cases."""
         return {}
 
-    def predictions(self, folder: Path) -> Predictions:
+    def predictions(self, folder: Path) -> Any:
         """How the predictions of one model are kept in a folder."""
-        return Predictions(folder)
+        return Emulations(folder) if self.task == "emulation" else Predictions(folder)
 
     def derive(self, scores: Any, folder: Path) -> Sequence[Path]:
         """Write what else is made of metrics.csv into `folder`, the run's evaluation/; the files written."""

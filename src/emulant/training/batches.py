@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Literal, TypeAlias
 
@@ -16,6 +16,8 @@ from emulant.dataset.seeds import stream
 from emulant.training.table import TrainingTable
 
 Batch: TypeAlias = tuple[Tensor, ...]
+Loss: TypeAlias = Tensor | tuple[Tensor, Mapping[str, Tensor]]
+"""The mean loss of a batch, a scalar; or that and its parts by name, which are shown in the curves."""
 VALIDATION_ROWS = 4096
 
 
@@ -23,14 +25,21 @@ VALIDATION_ROWS = 4096
 class TrainingData:
     """What the loop is fed."""
 
-    loss: Callable[[nn.Module, Batch], Tensor]
-    """The mean loss of a batch, a scalar."""
+    loss: Callable[[nn.Module, Batch], Loss]
     batches: Callable[[int], Iterable[Batch]]
     """The batches of an epoch (from 0), `length` of them: a pure function of the epoch."""
     length: int
     """Batches in an epoch."""
     validation: Sequence[Batch] = ()
     """What the validation loss is the mean of; empty: there is none."""
+    parts: Mapping[str, Literal["mean", "max"]] = field(default_factory=dict)
+    """The parts that the loss names, and how those of many batches become one number."""
+
+    def measure(self, module: nn.Module, batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """The loss of a batch and its parts, detached."""
+        found = self.loss(module, batch)
+        loss, parts = found if isinstance(found, tuple) else (found, {})
+        return loss, {name: parts[name].detach() for name in self.parts}
 
 
 @dataclass(frozen=True)
@@ -44,7 +53,7 @@ class Score:
 
 
 def of_tensors(
-    loss: Callable[[nn.Module, Batch], Tensor],
+    loss: Callable[[nn.Module, Batch], Loss],
     training: Batch,
     validation: Batch | None,
     table: TrainingTable,

@@ -60,11 +60,11 @@ class EpochEnd(Callback):
         self._scored = f"validation_{score.name}" if score else ""
         self._judged = self._scored if monitor == "score" else "validation_loss" if data.validation else "train_loss"
         """The column that decides."""
-        before, after = (
-            ["epoch", "step", "train_loss", "validation_loss"],
-            ["learning_rate", "gradient_norm", "seconds"],
-        )
-        self.curves = Curves(workshop.logs, [*before, *([self._scored] if score else []), *after])
+        before, after = ["epoch", "step", "train_loss"], ["learning_rate", "gradient_norm", "seconds"]
+        parts = [f"{split}_{name}" for split in ("train", "validation") for name in data.parts]
+        scored = [self._scored] if score else []
+        self.curves = Curves(workshop.logs, [*before, "validation_loss", *scored, *parts, *after])
+        self._last = table.epochs(data.length)
         self._clock = 0.0
 
     # -- what a checkpoint holds of it
@@ -92,22 +92,24 @@ class EpochEnd(Callback):
         judged = row.get(self._judged)
         if judged is not None:
             self._judge(trainer, steps, judged)
-        self._write(trainer, row)
+        self._write(trainer, steps, row)
 
     # -- the parts
 
-    def _measured(self, trainer: Trainer, steps: LightningModule) -> dict[str, Any]:
+    def _measured(self, trainer: Trainer, steps: Any) -> dict[str, Any]:
         """The row of the curves for the epoch that has just ended."""
         epoch = self.progress.epochs + 1
         self.progress = replace(self.progress, epochs=epoch)
-        last = epoch == self.table.max_epochs
+        last = epoch == self._last
         row: dict[str, Any] = {
             "epoch": epoch,
-            "step": epoch * self.data.length,
+            "step": epoch * self.table.steps(self.data.length),
             "train_loss": self._finite_mean(trainer, steps.losses, "loss"),
             "learning_rate": float(trainer.optimizers[0].param_groups[0]["lr"]),
             "gradient_norm": self._finite_mean(trainer, steps.norms, "gradient"),
         }
+        for name, values in steps.parts.items():
+            row[f"train_{name}"] = self._part(trainer, name, torch.stack(values).float())
         if last or epoch % self.table.validate_every == 0:
             row |= self._validated(trainer, steps)
         now = time.perf_counter()
@@ -126,22 +128,39 @@ class EpochEnd(Callback):
             )
         return mean
 
+    def _part(self, trainer: Trainer, name: str, values: Tensor) -> float:
+        """The parts of the loss of an epoch's batches as one number."""
+        whole = values.max() if self.data.parts[name] == "max" else values.mean()
+        return float(trainer.strategy.reduce(whole, reduce_op="max" if self.data.parts[name] == "max" else "mean"))
+
     def _validated(self, trainer: Trainer, steps: Any) -> dict[str, Any]:
         """Loss and score of the present weights on the validation split."""
         found: dict[str, Any] = {}
-        steps.module.eval()
+        steps.judged.eval()
         with torch.no_grad(), trainer.precision_plugin.forward_context():
             if self.data.validation:
-                sizes = torch.tensor([len(batch[0]) for batch in self.data.validation], dtype=torch.float64)
-                given = (trainer.precision_plugin.convert_input(batch) for batch in self.data.validation)
-                moved = (steps.transfer_batch_to_device(batch, steps.device, 0) for batch in given)
-                losses = torch.stack([self.data.loss(steps.module, batch).double().cpu() for batch in moved])
-                found["validation_loss"] = float((losses * sizes).sum() / sizes.sum())
+                found |= self._losses(trainer, steps)
         if self.score:
             with torch.no_grad():
-                value = self.score.function(steps.module) if trainer.is_global_zero else 0.0
+                value = self.score.function(steps.judged) if trainer.is_global_zero else 0.0
             found[self._scored] = float(trainer.strategy.broadcast(value))
-        steps.module.train()
+        steps.judged.train()
+        return found
+
+    def _losses(self, trainer: Trainer, steps: Any) -> dict[str, float]:
+        """The loss on the validation split, and its parts."""
+        sizes = torch.tensor([len(batch[0]) for batch in self.data.validation], dtype=torch.float64)
+        given = (trainer.precision_plugin.convert_input(batch) for batch in self.data.validation)
+        moved = (steps.transfer_batch_to_device(batch, steps.device, 0) for batch in given)
+        measured = [self.data.measure(steps.judged, batch) for batch in moved]
+
+        def mean(values: list[Tensor]) -> float:
+            return float((torch.stack([value.double().cpu() for value in values]) * sizes).sum() / sizes.sum())
+
+        found = {"validation_loss": mean([loss for loss, _ in measured])}
+        for name, how in self.data.parts.items():
+            values = [parts[name] for _, parts in measured]
+            found[f"validation_{name}"] = mean(values) if how == "mean" else float(torch.stack(values).max())
         return found
 
     def _judge(self, trainer: Trainer, steps: Any, value: float) -> None:
@@ -150,15 +169,16 @@ class EpochEnd(Callback):
         if progress.best_epoch == 0 or lower < self._lower(progress.monitor):
             progress = replace(progress, best_epoch=progress.epochs, monitor=value)
             if trainer.is_global_zero:
-                self._keep(steps.module.state_dict(), progress)
+                self._keep(steps.judged.state_dict(), progress)
         if lower < progress.to_beat - self.table.early_stopping.min_delta:
             progress = replace(progress, to_beat=lower, waited=0)
         else:
             progress = replace(progress, waited=progress.waited + 1)
         patience = self.table.early_stopping.patience
         self.progress = replace(progress, stopped=0 < patience <= progress.waited)
-        warm = round(self.table.warmup * self.table.max_epochs * self.data.length)
-        if self.plateau is not None and progress.epochs * self.data.length >= warm:
+        an_epoch = self.table.steps(self.data.length)
+        warm = round(self.table.warmup * self._last * an_epoch)
+        if self.plateau is not None and progress.epochs * an_epoch >= warm:
             self.plateau.step(lower)
         trainer.should_stop = self.progress.stopped
 
@@ -174,15 +194,20 @@ class EpochEnd(Callback):
             about = {**self.extras.about, "epoch": progress.best_epoch}
             write_weights(self.workshop.folder / BEST, weights, replace(self.extras, about=about))
 
-    def _write(self, trainer: Trainer, row: dict[str, Any]) -> None:
-        """The curves, then the checkpoint that knows of them, then the news."""
-        epoch, end = self.progress.epochs, self.table.max_epochs
+    def _write(self, trainer: Trainer, steps: Any, row: dict[str, Any]) -> None:
+        """The curves, the weights to be kept for good, the checkpoint that knows of both, then the news."""
+        epoch, end, folder = self.progress.epochs, self._last, self.workshop.folder
         if trainer.is_global_zero:
             self.curves.append(row)
             for logger in trainer.loggers:
                 logger.log_metrics(row, step=row["step"])
+            if folder is not None and self.table.keep_every and epoch % self.table.keep_every == 0:
+                about = {**self.extras.about, "epoch": epoch}
+                write_weights(
+                    folder / f"epoch_{epoch}.safetensors", steps.judged.state_dict(), replace(self.extras, about=about)
+                )
         due = epoch % self.table.checkpoint_every == 0 or epoch == end or self.progress.stopped
-        if self.workshop.folder is not None and due:
-            trainer.save_checkpoint(self.workshop.folder / LAST)
+        if folder is not None and due:
+            trainer.save_checkpoint(folder / LAST)
         if trainer.is_global_zero:
             self.workshop.listen(f"train {self.workshop.name}".strip(), epoch, end)

@@ -11,8 +11,10 @@ from __future__ import annotations
 import logging
 import signal
 import warnings
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from itertools import islice
 from math import ceil
@@ -80,7 +82,7 @@ def train(
     steps = _Steps(module, data, table, workshop.seed)
     last = workshop.folder / LAST if workshop.folder else None
     with threads(table.threads), torch.random.fork_rng(devices=[]), _quiet():
-        trainer = _trainer(table, workshop, end)
+        trainer = _trainer(table, workshop, end, table.epochs(data.length))
         resume = str(last) if last and last.is_file() else None
         _fit(trainer, steps, resume)
         module.cpu()
@@ -118,13 +120,13 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _trainer(table: TrainingTable, workshop: Workshop, end: EpochEnd) -> Trainer:
+def _trainer(table: TrainingTable, workshop: Workshop, end: EpochEnd, epochs: int) -> Trainer:
     return Trainer(
         accelerator=table.accelerator,
         devices=table.devices,
         strategy=table.strategy,
         precision=table.precision,
-        max_epochs=table.max_epochs,
+        max_epochs=epochs,
         callbacks=[end],
         plugins=[WholeCheckpoints(workshop.key)],
         logger=further_loggers(table.loggers, workshop.logs, workshop.name) or False,
@@ -163,11 +165,22 @@ class _Steps(LightningModule):
         super().__init__()
         self.automatic_optimization = False
         self.module, self.data, self.table, self.seed = module, data, table, seed
+        self.average = deepcopy(module).requires_grad_(False) if table.ema else None
+        """The moving average of the weights; as a part of this module it is in the checkpoint."""
         self.losses: list[Tensor] = []
+        self.parts: dict[str, list[Tensor]] = defaultdict(list)
         self.norms: list[Tensor] = []
 
+    @property
+    def judged(self) -> nn.Module:
+        """What is validated and kept."""
+        return self.module if self.average is None else self.average
+
     def configure_optimizers(self) -> Optimizer:
-        return optimizer_of([p for p in self.module.parameters() if p.requires_grad], self.table)
+        return optimizer_of(self._trained(), self.table)
+
+    def _trained(self) -> list[nn.Parameter]:
+        return [parameter for parameter in self.module.parameters() if parameter.requires_grad]
 
     def train_dataloader(self) -> Iterable[tuple[int, int, list[Batch]]]:
         return _Chunks(self)
@@ -176,21 +189,48 @@ class _Steps(LightningModule):
         epoch, first, batches = chunk
         if first == 0:
             torch.manual_seed(torch_seed(self.seed, 1, epoch))
-            self.losses, self.norms = [], []
+            self.losses, self.parts, self.norms = [], defaultdict(list), []
         optimizer: Optimizer = self.optimizers(use_pl_optimizer=False)  # type: ignore[assignment]
-        parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        start, steps = epoch * self.data.length, self.table.max_epochs * self.data.length
-        for step, batch in enumerate(batches, start + first):
-            value = rate(step, steps, self.table)
-            if value is not None:
-                set_rate(optimizer, value)
-            optimizer.zero_grad()
-            loss = self.data.loss(self.module, batch)
-            self.manual_backward(loss)
-            bound = self.table.gradient_clip or float("inf")
-            self.norms.append(nn.utils.clip_grad_norm_(parameters, bound))
-            optimizer.step()
+        size, own = self.table.gradient_accumulation, self.own
+        for number, batch in enumerate(batches, first):
+            if number % size == 0:
+                self._set_rate(optimizer, epoch, number // size)
+                optimizer.zero_grad()
+            loss, parts = self.data.measure(self.module, batch)
+            self.manual_backward(loss / size if size > 1 else loss)
             self.losses.append(loss.detach())
+            for name, part in parts.items():
+                self.parts[name].append(part)
+            if (number + 1) % size == 0 or number + 1 == own:
+                self._step(optimizer)
+
+    @property
+    def own(self) -> int:
+        """Batches of this process in an epoch."""
+        return self.data.length // self.trainer.world_size
+
+    def _set_rate(self, optimizer: Optimizer, epoch: int, step: int) -> None:
+        an_epoch = self.table.steps(self.own)
+        value = rate(epoch * an_epoch + step, self.table.epochs(self.data.length) * an_epoch, self.table)
+        if value is not None:
+            set_rate(optimizer, value)
+
+    def _step(self, optimizer: Optimizer) -> None:
+        bound = self.table.gradient_clip or float("inf")
+        self.norms.append(nn.utils.clip_grad_norm_(self._trained(), bound))
+        optimizer.step()
+        if self.average is not None:
+            _follow(self.average, self.module, 1 - self.table.ema)
+
+
+def _follow(average: nn.Module, module: nn.Module, share: float) -> None:
+    """Move the average towards the module by that share; what is no floating-point number is copied."""
+    with torch.no_grad():
+        for mean, now in zip(average.state_dict().values(), module.state_dict().values(), strict=True):
+            if mean.is_floating_point():
+                mean.lerp_(now.to(mean.dtype), share)
+            else:
+                mean.copy_(now)
 
 
 class _Chunks:
@@ -200,13 +240,10 @@ class _Chunks:
         self.steps = steps
 
     def __len__(self) -> int:
-        return ceil(self._own() / CHUNK)
+        return ceil(self.steps.own / CHUNK)
 
     def __iter__(self) -> Iterator[tuple[int, int, list[Batch]]]:
         trainer, epoch = self.steps.trainer, self.steps.trainer.current_epoch
         batches = islice(self.steps.data.batches(epoch), trainer.global_rank, None, trainer.world_size)
-        for first in range(0, self._own(), CHUNK):
-            yield epoch, first, list(islice(batches, min(CHUNK, self._own() - first)))
-
-    def _own(self) -> int:
-        return self.steps.data.length // self.steps.trainer.world_size
+        for first in range(0, self.steps.own, CHUNK):
+            yield epoch, first, list(islice(batches, min(CHUNK, self.steps.own - first)))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from typing import Any
 
 from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
@@ -10,7 +12,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from emulant.training.table import TrainingTable
 
 
-def optimizer_of(parameters: list[object], table: TrainingTable) -> Optimizer:
+def optimizer_of(parameters: Iterable[Any], table: TrainingTable) -> Optimizer:
     """The optimizer that the table names. The fused kernels take half the time of the others on small networks."""
     kinds = {"adam": Adam, "adamw": AdamW, "sgd": SGD}
     built: Optimizer = kinds[table.optimizer](

@@ -28,9 +28,13 @@ class TrainingTable(Table):
     """
 
     max_epochs: Annotated[int, Field(ge=1)] = 100
+    max_steps: Annotated[int, Field(ge=1)] | None = None
+    """Steps of the optimizer after which training ends, at the end of the epoch they fall into; unset: no bound."""
     epoch_batches: Annotated[int, Field(ge=1)] | None = None
     """Batches in an epoch; unset: as many whole ones as the training data make."""
     batch_size: Annotated[int, Field(ge=1)] = 64
+    gradient_accumulation: Annotated[int, Field(ge=1)] = 1
+    """Batches whose gradients make one step of the optimizer; the last step of an epoch takes what is left."""
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
@@ -47,6 +51,8 @@ class TrainingTable(Table):
     """`plateau`: validations without a better monitor that it bears."""
     cooldown: Annotated[int, Field(ge=0)] = 0
     """`plateau`: validations after a reduction before it counts again."""
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Decay of an exponential moving average of the weights, which is then what is validated and kept; 0: none."""
     early_stopping: EarlyStoppingTable = EarlyStoppingTable()
     monitor: str = "score"
     """What decides on the best weights, the plateau and the end: `score`, the forecaster's closed-loop score on the
@@ -55,6 +61,8 @@ class TrainingTable(Table):
     """Epochs from one validation to the next; the last epoch is always validated."""
     checkpoint_every: Annotated[int, Field(ge=1)] = 1
     """Epochs from one `last.ckpt` to the next: what a kill costs at most."""
+    keep_every: Annotated[int, Field(ge=0)] = 0
+    """Epochs from one `epoch_N.safetensors`, kept for good, to the next; 0: only the best weights are kept."""
     precision: Literal["32-true", "64-true", "bf16-mixed", "bf16-true"] = "32-true"
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     devices: Annotated[int, Field(ge=1)] | Literal["auto"] = 1
@@ -64,6 +72,16 @@ class TrainingTable(Table):
     """Threads of torch on the CPU. Bits are promised for a fixed number only."""
     loggers: tuple[Logger, ...] = ("csv",)
     """Where the training curves go; the CSV is always written."""
+
+    def epochs(self, batches: int) -> int:
+        """The last epoch, if an epoch has that many batches."""
+        if self.max_steps is None:
+            return self.max_epochs
+        return min(self.max_epochs, -(-self.max_steps // self.steps(batches)))
+
+    def steps(self, batches: int) -> int:
+        """Steps of the optimizer in an epoch of that many batches."""
+        return -(-batches // self.gradient_accumulation)
 
 
 class TrainedTable(Table):
