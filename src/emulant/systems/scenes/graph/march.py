@@ -66,6 +66,15 @@ def flight(flat: Flat, pose: Tensor, velocity: Tensor) -> tuple[Tensor, Tensor]:
     return pose + STEP * velocity + pad(fall, (0, 1)), _kicked(velocity, STEP * flat.gravity)
 
 
+def _drifted(flat: Flat, pose: Tensor, velocity: Tensor, h: float) -> tuple[Tensor, Tensor]:
+    """Poses after a step with the old velocities; attractions kick as often in it as the engine has substeps."""
+    parts = max(1, round(int(flat.substeps.max()) * h / STEP)) if flat.attractions.shape[1] else 1
+    for _ in range(parts):
+        velocity = _kicked(velocity, pulls(flat, items(flat, pose)) * (h / parts))
+        pose = pose + velocity * (h / parts)
+    return pose, velocity
+
+
 def _kicked(velocity: Tensor, kick: Tensor) -> Tensor:
     return velocity + pad(kick, (0, 1))
 
@@ -78,8 +87,7 @@ def march(flat: Flat, pose: Tensor, velocity: Tensor, steps: int, iterations: in
     pairs = near(flat, items(flat, pose), items(flat, flight(flat, pose, velocity)[0]))
     solver: _Solver | None = None
     for step in range(steps):
-        velocity = _kicked(velocity, h * pulls(flat, items(flat, pose)))
-        pose = pose + h * velocity
+        pose, velocity = _drifted(flat, pose, velocity, h)
         found = contacts(flat, items(flat, pose), pairs)
         solver = solver or _Solver(flat, found)
         solver.meet(found, *joint_rows(flat, items(flat, pose)), h)
