@@ -49,7 +49,7 @@ def test_untrained_it_is_what_it_starts_from() -> None:
     data = Recordings([crowd(0), tower(4), swing()])
     context, network = data.context(), ContactNetwork(16, 2)
     free = ZeroChange().forecast(context, 20)["state"]
-    model = ContactGraph(ContactGraphTable(width=16, rounds=2))
+    model = ContactGraph(ContactGraphTable(width=16, rounds=2, start="flight"))
     model.network = network
     np.testing.assert_allclose(model.forecast(context, 20)["state"], free, atol=0.05)
     solved = Untrained().forecast(context, 20)
@@ -107,7 +107,7 @@ def test_scenes_side_by_side_do_not_feel_each_other(start: str) -> None:
 def test_it_learns_what_holds_things_up(tmp_path: Path) -> None:
     train = Recordings([make(seed) for seed in range(12) for make in (crowd, lambda s: tower(3, s))])
     held = Recordings([make(seed) for seed in range(100, 104) for make in (crowd, lambda s: tower(3, s))])
-    model = ContactGraph(ContactGraphTable(width=32, rounds=2, frames=40, training=FEW))
+    model = ContactGraph(ContactGraphTable(width=32, rounds=2, start="flight", frames=40, training=FEW))
     model.workshop = Workshop(folder=tmp_path, logs=tmp_path)
     model.fit(train, held)
     context = held.context()

@@ -437,7 +437,8 @@ class System(Protocol):
 
     @property
     def exports(self) -> Mapping[str, Any]:
-        """Format -> function of an opened run, its splits, a target and `ExportOptions` (or its "module:name"): the files written."""
+        """Format -> function of an opened run, its splits, a target and `ExportOptions` (or its "module:name"): the
+        files written."""
 
     @property
     def examples(self) -> Mapping[str, Any]:

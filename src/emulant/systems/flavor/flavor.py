@@ -13,6 +13,7 @@ from emulant.systems.base import BaseSystem
 from emulant.systems.flavor.config import FlavorConfig, FlavorEvaluation
 from emulant.systems.flavor.fields import FIELDS, TARGETS
 from emulant.systems.flavor.metrics import METRICS
+from emulant.systems.flavor.options import ExportOptions
 from emulant.systems.flavor.tables import MixingTable, MultitaskTable, PrescriptionTable, ProfileTable, UntrainedTable
 
 PRESCRIPTION = "emulant.systems.flavor.prescriptions:Prescription"
@@ -52,6 +53,7 @@ class Flavor(BaseSystem):
         "untrained": Learner(UntrainedTable, PRESCRIPTION),
     }
     metrics: Mapping[str, Metric] = METRICS
+    ExportOptions = ExportOptions
     exports: Mapping[str, Any] = {
         name: f"emulant.systems.flavor.exports.formats:{name}" for name in ("c", "onnx", "torchscript", "losses")
     }

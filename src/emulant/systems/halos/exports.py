@@ -12,6 +12,7 @@ import numpy as np
 from emulant.dataset.atomic import write_npz
 from emulant.dataset.npz import names_in, read_arrays
 from emulant.dataset.seams import Array
+from emulant.dataset.tables import Table
 from emulant.errors import DataError, UsageError
 from emulant.systems.halos import boxes
 from emulant.systems.halos.box import Particles
@@ -26,7 +27,7 @@ _AGREE = 1e-3
 _BATCH = 64
 
 
-def files(run: Any, splits: Sequence[str], target: Path) -> list[Path]:
+def files(run: Any, splits: Sequence[str], target: Path, options: Table) -> list[Path]:
     """`SPLIT/sim_3/sim_3_halo_0_rot_0.npz`, with exactly the six keys of the source document."""
     names = [*DOCUMENTED, "simulation", "halo", "rotation_index"]
     written = []
@@ -36,7 +37,7 @@ def files(run: Any, splits: Sequence[str], target: Path) -> list[Path]:
     return written
 
 
-def large_scale(run: Any, _splits: Sequence[str], target: Path) -> list[Path]:
+def large_scale(run: Any, _splits: Sequence[str], target: Path, options: Table) -> list[Path]:
     """The samples below a folder once more, with `large_scale` taken from the simulations that the study names.
 
     A sample needs the rotation that it was seen under, and must come out of its simulation again; what does not is

@@ -120,7 +120,7 @@ def projectile(stage: Stage, d: int) -> None:
 
 def hit(seen: Watched) -> bool:
     blocks = [number for number, body in enumerate(seen.scene.bodies) if body.kind == "box"]
-    return bool(seen.moved(5, blocks).any())
+    return bool(seen.moved(1, blocks).any())
 
 
 COLLISION = (

@@ -167,11 +167,11 @@ def solar_system(stage: Stage, d: int) -> None:
     for half_axis, eccentricity, radius in annuli(stage, 3 + 2 * d):
         mass = stage.uniform(0.5, 10)
         planets.append((*kepler(stage, strength * (1 + mass / sun), half_axis, eccentricity / 2), radius, mass))
-    recoil = (-sum(mass * velocity[axis] for _, velocity, _, mass in planets) / sun for axis in (0, 1))
-    drift = next(recoil), next(recoil)
-    stage.disc(x, y, 20, drift, mass=sun, friction=0.5, elasticity=0.5)
+    total = sun + sum(mass for *_, mass in planets)
+    drift_x, drift_y = (-sum(mass * velocity[axis] for _, velocity, _, mass in planets) / total for axis in (0, 1))
+    stage.disc(x, y, 20, (drift_x, drift_y), mass=sun, friction=0.5, elasticity=0.5)
     for (dx, dy), (vx, vy), radius, mass in planets:
-        stage.disc(x + dx, y + dy, radius, (vx + drift[0], vy + drift[1]), mass=mass)
+        stage.disc(x + dx, y + dy, radius, (vx + drift_x, vy + drift_y), mass=mass)
 
 
 # -- crowds -------------------------------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -37,16 +39,16 @@ def ladder(run: Any) -> Drawing | None:
         height = 1.25 + 0.17 * len(types)
         figure = Figure(figsize=(WIDTH, height))
         axes = figure.add_axes((0.3, 0.45 / height, 0.67, 1 - 1.15 / height))
+        marks = _marks(kinds)
         for model, look in looks(kinds, theme).items():
-            size = 5.5 if kinds[model] == "surrogate" else 4
             axes.plot(
                 np.clip(values[model], LEAST, None),
                 np.arange(len(types)),
-                look.marker,
+                marks.get(model, look.marker),
                 color=look.color,
-                markersize=size,
-                markeredgewidth=0.8,
-                alpha=0.9,
+                markersize=5.5 if kinds[model] == "surrogate" else 4.5,
+                markerfacecolor=look.color if kinds[model] == "surrogate" else "none",
+                markeredgewidth=0.9,
                 label=model,
             )
         axes.set(xscale="log", xlabel="position_mse / px²", ylim=(len(types) - 0.4, -0.6))
@@ -63,6 +65,12 @@ def ladder(run: Any) -> Drawing | None:
         "Held-out types were never seen in training.",
         "; ".join(f"{type_}: {_spoken(values, row)}" for row, type_ in enumerate(types)),
     )
+
+
+def _marks(kinds: Mapping[str, str]) -> dict[str, str]:
+    """One marker for each baseline: here they share a row, and three shades of grey do not tell five apart."""
+    baselines = [model for model, kind in kinds.items() if kind == "baseline"]
+    return dict(zip(baselines, cycle(("v", "^", "s", "<", "d")), strict=False))
 
 
 def _spoken(values: dict[str, Array], row: int) -> str:

@@ -27,7 +27,7 @@ def angry_birds(stage: Stage, d: int) -> None:
 
 def struck(seen: Watched) -> bool:
     blocks = [number for number, body in enumerate(seen.scene.bodies) if body.kind == "box"]
-    return bool(seen.moved(10, blocks).any())
+    return bool(seen.moved(2, blocks).any())
 
 
 def pinball(stage: Stage, d: int) -> None:

@@ -113,7 +113,8 @@ def _joints(draw: ImageDraw.ImageDraw, scene: Scene, state: NDArray[np.float64],
     for joint in scene.joints:
         ends = []
         for number, anchor in zip(joint.bodies, joint.anchors, strict=True):
-            ends.append(anchor if number == STATIC else _turned(*state[number, :3].tolist(), anchor))
+            x, y, angle = (0.0, 0.0, 0.0) if number == STATIC else state[number, :3].tolist()
+            ends.append(_turned(x, y, angle, anchor))
         if all(math.isfinite(value) for end in ends for value in end):
             a, b = (_place(*end, scale) for end in ends)
             draw.line([a, b], fill=2, width=2)

@@ -109,7 +109,8 @@ class ScenesDataset:
         return None if place.is_text else str(self._row(place)["sha256"])
 
     def _row(self, place: Place) -> dict[str, Any]:
-        return _remembered(read_scenes, place.path)[place.group]
+        row: dict[str, Any] = _remembered(read_scenes, place.path)[place.group]
+        return row
 
     def _place(self, case: int) -> Place:
         if case not in self.places:

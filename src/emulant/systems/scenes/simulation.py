@@ -15,6 +15,7 @@ import numpy as np
 import pymunk
 from numpy.typing import NDArray
 from pymunk import batch
+from pymunk._chipmunk_cffi import ffi, lib
 
 from emulant.errors import SimulationError
 from emulant.systems.scenes.scene import STATIC, STEP, Body, Engine, Force, Joint, Scene, Static
@@ -121,13 +122,13 @@ def _run(space: pymunk.Space, bodies: Sequence[pymunk.Body], scene: Scene, frame
     buffer, h, substeps = batch.Buffer(), STEP / scene.engine.substeps, range(scene.engine.substeps)
     rows = _rows(space, bodies)
     kick = None if scene.force is None else _Kick(space, rows, scene, h)
-    step, read = space.step, batch.get_space_bodies
+    step, read = space.step, _Visit(space, _READ, buffer)
     for _ in range(frames):
         for _ in substeps:
             if kick is not None:
                 kick()
             step(h)
-        read(space, _READ, buffer)
+        read()
     states = np.frombuffer(bytes(buffer.float_buf()), dtype=np.float64).reshape(frames, -1, 6)
     return states[:, rows]
 
@@ -140,26 +141,43 @@ def _rows(space: pymunk.Space, bodies: Sequence[pymunk.Body]) -> NDArray[np.int6
     return np.array([read.index(body.id) for body in bodies], dtype=np.int64)
 
 
+class _Visit:
+    """`batch.get_space_bodies` or `set_space_bodies` with its argument made once; else that takes as long as a step."""
+
+    def __init__(self, space: pymunk.Space, fields: batch.BodyFields, buffer: batch.Buffer, verb: str = "Get") -> None:
+        self.space, self.buffer = space._space, buffer
+        self.function = ffi.addressof(lib, f"pmSpaceBody{verb}IteratorFuncBatched")
+        self.data = ffi.new("pmBatchedData *")
+        self.data.fields = fields.value
+        self.data.floatArray, self.data.intArray = buffer._float_arr, buffer._int_arr
+
+    def __call__(self) -> None:
+        lib.cpSpaceEachBody(self.space, self.function, self.data)
+
+
 class _Kick:
     """Adds h a(p) to all velocities."""
 
     def __init__(self, space: pymunk.Space, rows: NDArray[np.int64], scene: Scene, h: float) -> None:
         assert scene.force is not None
-        self.space, self.rows, self.force, self.h = space, rows, scene.force, h
+        self.rows, self.force, self.h = rows, scene.force, h
         self.masses = np.array([body.mass for body in scene.bodies])
-        self.positions, self.velocities = batch.Buffer(), batch.Buffer()
+        self.places, self.velocities = batch.Buffer(), batch.Buffer()
+        self.read_places = _Visit(space, batch.BodyFields.POSITION, self.places)
+        self.read_velocities = _Visit(space, batch.BodyFields.VELOCITY, self.velocities)
+        self.set_velocities = _Visit(space, batch.BodyFields.VELOCITY, self.velocities, "Set")
 
     def __call__(self) -> None:
-        p = self._read(batch.BodyFields.POSITION, self.positions)
-        v = self._read(batch.BodyFields.VELOCITY, self.velocities)
+        p, v = self._read(self.read_places), self._read(self.read_velocities)
         v[self.rows] += self.h * acceleration(self.force, p[self.rows], self.masses)
-        batch.set_space_bodies(self.space, batch.BodyFields.VELOCITY, self.velocities)
+        self.velocities.clear()  # setting begins at the first number
+        self.set_velocities()
 
-    def _read(self, fields: batch.BodyFields, buffer: batch.Buffer) -> State:
+    def _read(self, visit: _Visit) -> State:
         """(bodies that the engine knows, 2), the memory of the buffer itself."""
-        buffer.clear()
-        batch.get_space_bodies(self.space, fields, buffer)
-        return np.frombuffer(buffer.float_buf(), dtype=np.float64).reshape(-1, 2)
+        visit.buffer.clear()
+        visit()
+        return np.frombuffer(visit.buffer.float_buf(), dtype=np.float64).reshape(-1, 2)
 
 
 def acceleration(force: Force, positions: State, masses: State) -> State:

@@ -49,7 +49,7 @@ def pyramid(stage: Stage, d: int) -> None:
 
 def gave_way(seen: Watched) -> bool:
     pushed = [number for number, body in enumerate(seen.scene.bodies) if body.velocity[0]]
-    return bool(seen.moved(0.3, pushed).any())
+    return bool(seen.moved(0.1, pushed).any())
 
 
 def dominos(stage: Stage, d: int) -> None:

@@ -211,10 +211,11 @@ class Stage:
     def throw(self, start: Vector, target: Vector, degrees: Vector, ceiling: float = CEILING - 20) -> Vector:
         """The velocity of a throw whose free parabola meets the target, at an angle drawn from `degrees`.
 
-        Angles that need more than `FASTEST`, or that pass above `ceiling`, are drawn again; if there seems to be none,
-        the slowest throw is taken.
+        Angles that need more than `FASTEST` (times the root of a stronger gravity, so that parabolas keep their shape)
+        or that pass above `ceiling` are drawn again; if there seems to be none, the slowest throw is taken.
         """
         drop, dx, dy = -self.gravity[1], target[0] - start[0], target[1] - start[1]
+        fastest = FASTEST * math.sqrt(max(1.0, drop / 981))
         throws = []
         for _ in range(100):
             angle = math.radians(self.uniform(*degrees))
@@ -224,11 +225,11 @@ class Stage:
             speed = math.sqrt(drop * dx * dx / (2 * math.cos(angle) ** 2 * rise))
             velocity = (math.copysign(speed * math.cos(angle), dx), speed * math.sin(angle))
             apex = start[1] + max(velocity[1], 0) ** 2 / (2 * drop)
-            if speed <= FASTEST and apex <= ceiling:
+            if speed <= fastest and apex <= ceiling:
                 return velocity
             throws.append((speed, velocity))
         speed, velocity = min(throws, default=(1.0, (math.copysign(300.0, dx), 300.0)))
-        slower = min(1.0, FASTEST / speed)
+        slower = min(1.0, fastest / speed)
         return velocity[0] * slower, velocity[1] * slower
 
 

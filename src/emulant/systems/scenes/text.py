@@ -24,9 +24,8 @@ def scene_text(scene: Scene) -> str:
     ]
     for joint in scene.joints:
         a, b = ("the world" if number == STATIC else f"object {number}" for number in joint.bodies)
-        lines.append(
-            f"{a} is tied to {b} by a " + (f"rod of {joint.distance:.1f} px" if joint.kind == "pin" else "hinge")
-        )
+        tie = f"rod of {joint.distance:.1f} px" if joint.kind == "pin" else "hinge"
+        lines.append(f"{a} is tied to {b} by a {tie}")
     if scene.force is not None:
         (x, y), strength = scene.force.centre, scene.force.strength
         pull = f"everything is pulled to ({x:.1f}, {y:.1f})" if scene.force.kind == "central" else "objects attract"

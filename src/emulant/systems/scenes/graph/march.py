@@ -23,6 +23,10 @@ SLOP, BIAS = _ENGINE.collision_slop, _ENGINE.collision_bias
 """px of overlap that the engine bears, and the share of the rest (and of a joint's stretch) that is left after 1 s."""
 
 
+COLD = 3
+"""The first step of a frame has no impulses to begin with: so many times the iterations of the others."""
+
+
 class Marched(NamedTuple):
     """What came of a frame."""
 
@@ -62,6 +66,15 @@ def flight(flat: Flat, pose: Tensor, velocity: Tensor) -> tuple[Tensor, Tensor]:
     return pose + STEP * velocity + pad(fall, (0, 1)), _kicked(velocity, STEP * flat.gravity)
 
 
+def _drifted(flat: Flat, pose: Tensor, velocity: Tensor, h: float) -> tuple[Tensor, Tensor]:
+    """Poses after a step with the old velocities; attractions kick as often in it as the engine has substeps."""
+    parts = max(1, round(int(flat.substeps.max()) * h / STEP)) if flat.attractions.shape[1] else 1
+    for _ in range(parts):
+        velocity = _kicked(velocity, pulls(flat, items(flat, pose)) * (h / parts))
+        pose = pose + velocity * (h / parts)
+    return pose, velocity
+
+
 def _kicked(velocity: Tensor, kick: Tensor) -> Tensor:
     return velocity + pad(kick, (0, 1))
 
@@ -73,15 +86,15 @@ def march(flat: Flat, pose: Tensor, velocity: Tensor, steps: int, iterations: in
     fall = pad(0.5 * h * h * (1 - steps / flat.substeps) * flat.gravity, (0, 1))
     pairs = near(flat, items(flat, pose), items(flat, flight(flat, pose, velocity)[0]))
     solver: _Solver | None = None
-    for _ in range(steps):
-        velocity = _kicked(velocity, h * pulls(flat, items(flat, pose)))
-        pose = pose + h * velocity
+    for step in range(steps):
+        pose, velocity = _drifted(flat, pose, velocity, h)
         found = contacts(flat, items(flat, pose), pairs)
         solver = solver or _Solver(flat, found)
         solver.meet(found, *joint_rows(flat, items(flat, pose)), h)
         pose = pose + torch.where(solver.load[:bodies, None] > 0, 0.0, fall)
         before = _still(flat, velocity)
-        velocity = solver.solve(before, _still(flat, _kicked(velocity, h * flat.gravity)), iterations)[:bodies]
+        fallen = _still(flat, _kicked(velocity, h * flat.gravity))
+        velocity = solver.solve(before, fallen, iterations if step else COLD * iterations)[:bodies]
         pose = pose + solver.push(h)[:bodies]
     assert solver is not None
     return Marched(pose, velocity, solver.strongest, solver.total, solver.joints, solver.joint_total)

@@ -14,7 +14,6 @@ from emulant.systems.scenes.graph.flat import Flat, flatten
 from emulant.systems.scenes.layout import STATIC_FIELDS
 
 BATCH_CASES = 64
-AXES = {"body_kind": ("size", "mass", "moment", "friction", "elasticity"), "joint_kind": (), "static_kind": ()}
 
 
 class Recorded(NamedTuple):
@@ -23,7 +22,7 @@ class Recorded(NamedTuple):
     fields: Fields
     """Those of `STATIC_FIELDS`, without padding."""
     state: Array
-    """(T, N, 6)"""
+    """(T, N, 6) float32"""
 
 
 def read(dataset: Dataset, frames: int) -> list[Recorded]:
@@ -35,7 +34,7 @@ def read(dataset: Dataset, frames: int) -> list[Recorded]:
             fields = {name: batch[name][row] for name in names}
             counts = {axis: int((fields[f"{axis}_kind"] > 0).sum()) for axis in ("body", "static", "joint")}
             trimmed = {name: _trimmed(name, array, counts) for name, array in fields.items()}
-            found.append(Recorded(trimmed, batch["state"][row, :frames, : counts["body"]].copy()))
+            found.append(Recorded(trimmed, batch["state"][row, :frames, : counts["body"]].astype(np.float32)))
     return found
 
 
@@ -70,4 +69,4 @@ def _padded(arrays: Sequence[Array]) -> Array:
 def stretch(scenes: Sequence[Recorded], starts: Sequence[int], length: int) -> Tensor:
     """(length, B, 6) states of all bodies, each scene from its own frame on."""
     parts = [scene.state[start : start + length] for scene, start in zip(scenes, starts, strict=True)]
-    return torch.from_numpy(np.concatenate(parts, axis=1).astype(np.float32))
+    return torch.from_numpy(np.concatenate(parts, axis=1))
