@@ -112,7 +112,7 @@ def test_status_and_systems(as_json, smoke):
     assert state["splits"]["training"]["ok"] == 8
     assert state["evaluated"] is True
     known = as_json("systems")
-    assert set(known["swarm"]["surrogates"]) == {"pod_mvar", "spectral"}
+    assert {"pod_mvar", "spectral"} <= set(known["swarm"]["surrogates"])
     assert {"swarm", "swarm:smoke", "swarm:recommended"} <= set(known["swarm"]["studies"])
 
 
