@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 import emulant
 from emulant.dataset import hdf5
 from emulant.errors import DataError, EmulantError
+from emulant.systems.flavor.census import census, kind_of
 from emulant.systems.flavor.config import FlavorConfig
 from emulant.systems.flavor.fields import F4_FINAL, F4_INITIAL, GROWTH, STABLE
 from emulant.systems.flavor.flavor import system
 from emulant.systems.flavor.readers import open_cells
-from emulant.systems.flavor.sources import census, kind_of, rows_of, source_counts
+from emulant.systems.flavor.sources import rows_of, source_counts
 
 Array = np.ndarray
 
