@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.table import Options, Section, comparison
 from benchmarks.timing import machine
 
-NAMES = ("vicsek_step", "density", "pod", "mvar", "leaderboard", "pendulum", "start_up", "whole_run")
+NAMES = ("vicsek_step", "density", "pod", "mvar", "leaderboard", "pendulum", "flavor", "start_up", "whole_run")
 RESULTS = Path(__file__).parent / "results.md"
 
 
