@@ -175,6 +175,12 @@ def test_bad_files_are_told_by_file_and_dataset(tmp_path: Path, change: str, tol
     assert "\n" not in str(caught.value)
 
 
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    for table in ({"asymptotic": ("nowhere.h5",)}, {"test_ood": ("nowhere.h5",)}):
+        with pytest.raises(DataError, match=r"nowhere.h5: is missing. \[system.source\] names it"):
+            source_counts(config(**table))
+
+
 def test_a_file_named_twice_and_mixed_purposes_are_refused() -> None:
     with pytest.raises(ValueError, match="named twice"):
         config(asymptotic=("a.h5",), stable=("a.h5",))

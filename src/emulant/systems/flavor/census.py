@@ -52,11 +52,17 @@ class Census:
 
 def kind_of(path: Path) -> str:
     """What a file is, by the datasets that it has and never by its name: asymptotic, stable or initial."""
+    _require(path)
     with hdf5.opened(path) as file:
         for kind in ("asymptotic", "stable"):
             if all(name in file for name in NEEDED[kind]):
                 return kind
     return "initial"
+
+
+def _require(path: Path) -> None:
+    if not path.is_file():
+        raise DataError(f"{path}: is missing.", "[system.source] names it; paths start where the command is run.")
 
 
 @cache
@@ -66,6 +72,7 @@ def census(path: Path, kind: str) -> Census:
     Raises:
         DataError: It is missing or damaged, lacks a dataset, has another shape or order of components, or no sound row.
     """
+    _require(path)
     dropped, reasons, sound = 0, dict[str, int](), []
     with hdf5.opened(path) as file:
         rows = row_count(file, path, NEEDED[kind])
