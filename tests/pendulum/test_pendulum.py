@@ -13,6 +13,7 @@ import pytest
 from emulant.cli import main
 
 LIGHT = ["--set", "report.films=false", "--set", "evaluation.lyapunov_time=5.0", "--set", "training.max_epochs=2"]
+LIGHT += ["--set", "evaluation.surrogate_lyapunov_time=2.0"]
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +37,10 @@ def test_it_ends_in_a_report_with_every_model_beside_every_baseline(run: Path) -
     ):
         assert metrics.filter(metric=name, group="all", horizon="all").height == 5
     assert set(metrics["group"]) <= {"all", "chaotic", "regular"}
+    for name in ("lyapunov_surrogate", "lyapunov_true"):
+        rows = metrics.filter(metric=name, group="all")
+        assert set(rows["model"]) == {"lstm", "lagrangian"}  # the baselines are not trained maps
+        assert rows["n"].to_list() == [8, 8]
     assert "Lyapunov" in (run / "report.html").read_text()
 
 

@@ -36,6 +36,7 @@ def test_tensorboard_has_the_rows_of_the_csv(tmp_path: Path) -> None:
         assert [event.value for event in found] == pytest.approx(curves[column].to_list(), rel=1e-6)
 
 
+@pytest.mark.soak  # it starts a service of wandb's, which takes its time on a busy machine
 def test_wandb_offline_keeps_a_run_for_each_network(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     wandb = pytest.importorskip("wandb", reason="the extra `track` is not installed")
     for name in ("first", "second"):

@@ -152,8 +152,11 @@ def _drift(energy: Array) -> Array:
 
 def _fixed(states: Array, parameters: Array, substeps: NDArray[np.int64], system: SystemTable) -> Array:
     """(C, T, 4) with each case's own number of steps per stored interval."""
-    paths, method = np.empty((len(states), system.steps + 1, 4)), FIXED[system.integrator].tableau()
-    for count in np.unique(substeps):
+    method, counts = FIXED[system.integrator].tableau(), np.unique(substeps)
+    if len(counts) == 1:
+        return advance(states, parameters, system.dt, system.steps, int(counts[0]), method)
+    paths = np.empty((len(states), system.steps + 1, 4))
+    for count in counts:
         of = substeps == count
         paths[of] = advance(states[of], parameters[of], system.dt, system.steps, int(count), method)
     return paths
@@ -169,14 +172,14 @@ def _held(states: Array, parameters: Array, system: SystemTable, method: FixedSt
     """Paths that hold the tolerance as far as halving the step can make them, and the steps that it took."""
     substeps = np.full(len(states), method.substeps(system.dt))
     paths = _fixed(states, parameters, substeps, system)
-    over, scale = np.arange(len(states)), energy_scale(parameters)
+    over, tried, allowed = np.arange(len(states)), paths, system.tolerance * energy_scale(parameters)
     for _ in range(HALVINGS if method.halved else 0):
-        drift = _drift(observe(paths[over], parameters[over])[1])
-        over = over[~(drift <= system.tolerance * scale[over])]  # NaN is over it, too
+        drift = _drift(observe(tried, parameters[over])[1])
+        over = over[~(drift <= allowed[over])]  # NaN is over it, too
         if not over.size:
             break
         substeps[over] *= 2
-        paths[over] = _fixed(states[over], parameters[over], substeps[over], system)
+        tried = paths[over] = _fixed(states[over], parameters[over], substeps[over], system)
     return paths, substeps
 
 

@@ -92,6 +92,12 @@ def energy_error(truth: Fields, forecast: Fields, info: Info) -> Array:
     return np.where(np.isnan(drift), np.inf, drift)
 
 
+def measured(truth: Fields, forecast: Fields, info: Info, *, quantity: str) -> Array:
+    """(C,) of the model itself (see `surrogate_lyapunov`); NaN where it has not been measured."""
+    found: Array = info["probe"].get(quantity, np.full(len(info["cases"]), np.nan))
+    return found
+
+
 def _step(info: Info) -> float:
     return float(info["times"][0])
 
@@ -109,6 +115,13 @@ def _valid(name: str, error: Any, above: float) -> dict[str, Metric]:
     }
 
 
+MEASURED = {
+    "lyapunov_surrogate": ("1/s", "mean largest Lyapunov exponent of the model's own rollouts"),
+    "lyapunov_true": ("1/s", "mean largest Lyapunov exponent of the truth, of the same cases over the same time"),
+    "lyapunov_error": ("1", "median |λ' - λ| / λ of the chaotic cases, λ' of the model's rollout"),
+}
+"""Of the surrogates themselves; `n` says of how many cases: those that run away have no exponent."""
+
 METRICS: Mapping[str, Metric] = {
     **_valid("NRSE", nrse, 0.4),
     **_valid("NRSE", nrse, 0.5),
@@ -124,6 +137,17 @@ METRICS: Mapping[str, Metric] = {
             aggregate="rms",
         )
         for index, name in enumerate(STATE)
+    },
+    **{
+        name: Metric(
+            partial(measured, quantity=name),
+            unit,
+            meaning,
+            "lower",
+            aggregate="median" if name == "lyapunov_error" else "mean",
+            horizons=(),
+        )
+        for name, (unit, meaning) in MEASURED.items()
     },
 }
 """VPT first: the columns of the report follow this order."""

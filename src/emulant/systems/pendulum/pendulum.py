@@ -61,6 +61,7 @@ class Pendulum(BaseSystem):
         "Films run in real time. Behind the arms of a forecast hang those of the truth, in grey; the trail is the path "
         "of the second bob."
     )
+    probe = "emulant.systems.pendulum.surrogate_lyapunov:probe"
     render = "emulant.systems.pendulum.films:render"
     exports: Mapping[str, Any] = {"parquet": "emulant.systems.pendulum.exports:parquet"}
     figures: Mapping[str, Any] = {

@@ -30,7 +30,7 @@ def trajectories(run: Any) -> Drawing | None:
         height = figure.get_size_inches()[1]
         for row, (name, case) in enumerate(cases.items()):
             bottom = (0.5 + 1.15 * (len(cases) - 1 - row)) / height
-            axes = figure.add_axes((0.11, bottom, 0.86, 0.95 / height))
+            axes = figure.add_axes((0.14, bottom, 0.83, 0.95 / height))
             truth, states = _pair(kept, case)
             axes.plot(kept.lead, truth[:, 1], color=theme.ink, linewidth=1.0, label=None if row else "truth")
             low, high = axes.get_ylim()
@@ -64,9 +64,9 @@ def phase(run: Any) -> Drawing | None:
         figure, look = Figure(figsize=(WIDTH, 4.2)), looks(kinds, theme)[model]
         fastest = 1.1 * max(np.abs(_pair(kept, case)[0][:, 3]).max() for case in cases.values())
         for column, (name, case) in enumerate(cases.items()):
-            left = 0.11 + 0.295 * column
-            above = figure.add_axes((left, 0.56, 0.27, 0.32), title=f"{name}, case {case}")
-            below = figure.add_axes((left, 0.11, 0.27, 0.32))
+            left = 0.135 + 0.288 * column
+            above = figure.add_axes((left, 0.56, 0.262, 0.32), title=f"{name}, case {case}")
+            below = figure.add_axes((left, 0.11, 0.262, 0.32))
             _orbits(above, _pair(kept, case), (0, 1), theme, look, column == 0, model)
             _orbits(below, _pair(kept, case), (1, 3), theme, look, False, model)
             above.set(ylim=(-np.pi, np.pi), xlabel="θ1")

@@ -13,10 +13,10 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 from emulant.dataset.seams import Array, Context, Dataset
 from emulant.evaluation.forecasts import Start, context
+from emulant.systems.pendulum.chaos import are_chaotic
 from emulant.systems.pendulum.config import PARAMETERS, PendulumEvaluation
 from emulant.systems.pendulum.lyapunov import spectrum
 
@@ -29,16 +29,17 @@ NAMES = ("lyapunov_surrogate", "lyapunov_true", "lyapunov_error")
 def probe(name: str, model: Any, dataset: Dataset, evaluation: PendulumEvaluation) -> Mapping[str, Array]:
     """Exponents of a model's rollouts from the end of the context, and of the truth over the same span.
 
-    Measured are the first `surrogate_lyapunov_cases` cases of each family; NaN: not measured, or the rollout has left
-    |ω| < 50 rad/s.
+    Measured are the first `surrogate_lyapunov_cases` cases of each group, chaotic and regular. NaN: not measured, or
+    the rollout has left |ω| < 50 rad/s.
 
     Returns:
         `lyapunov_surrogate`, `lyapunov_true` (1/s) and `lyapunov_error`, |λ' - λ| / λ of chaotic cases: (C,) each;
         nothing for a model that is no map, such as the baselines.
     """
-    chosen = _chosen(dataset.cases, evaluation.surrogate_lyapunov_cases)
-    if not hasattr(model, "flow") or not chosen.size:
+    if not hasattr(model, "flow") or not evaluation.surrogate_lyapunov_cases:
         return {}
+    chaotic = are_chaotic(dataset, evaluation)
+    chosen = _chosen(chaotic, evaluation.surrogate_lyapunov_cases)
     step, cases = float(dataset.geometry["step"]), dataset.cases["case"].to_numpy()[chosen].tolist()
     frames = evaluation.context_frames or round(evaluation.context / step)
     steps = max(1, round(evaluation.surrogate_lyapunov_time / step))
@@ -46,11 +47,10 @@ def probe(name: str, model: Any, dataset: Dataset, evaluation: PendulumEvaluatio
     exponents = of_model(model, dataset, cases, frames, steps)
     starts = dataset.read(["state"], cases)["state"][:, frames - 1]
     true = spectrum(starts, dataset.cases.select(PARAMETERS).to_numpy()[chosen], steps * step).exponents[:, 0]
-    chaotic = dataset.cases["family"].to_numpy()[chosen] == "chaotic"
     measured = np.isfinite(exponents)
     found["lyapunov_surrogate"][chosen] = exponents
     found["lyapunov_true"][chosen] = np.where(measured, true, np.nan)
-    found["lyapunov_error"][chosen] = np.where(chaotic, np.abs(exponents - true) / true, np.nan)
+    found["lyapunov_error"][chosen] = np.where(chaotic[chosen], np.abs(exponents - true) / true, np.nan)
     return found
 
 
@@ -74,10 +74,12 @@ def grow(flow: Any, steps: int) -> tuple[Array, Array]:
     """
     import torch
 
+    from emulant.training.process import threads
+
     state, observed = flow.state[::2], []
     direction = torch.full_like(state, state.shape[1] ** -0.5)
     total = torch.zeros(len(state), dtype=state.dtype)
-    with torch.no_grad():
+    with threads(1), torch.no_grad():
         for _ in range(steps):
             pairs = flow.step(torch.stack([state, state + DISTANCE * direction], dim=1).flatten(0, 1))
             observed.append(flow.observe(pairs))
@@ -97,8 +99,7 @@ def _twice(seen: Context) -> Context:
     return replace(seen, fields=fields, parameters=parameters)
 
 
-def _chosen(cases: pl.DataFrame, count: int) -> Array:
-    """The rows of the first cases of every family."""
-    place = pl.int_range(pl.len()).over("family")
-    rows: Array = np.flatnonzero(cases.select(place < count).to_series().to_numpy())
-    return rows
+def _chosen(chaotic: Array, count: int) -> Array:
+    """The rows of the first cases, chaotic and regular."""
+    first = [np.flatnonzero(group)[:count] for group in (chaotic, ~chaotic)]
+    return np.sort(np.concatenate(first))
