@@ -12,7 +12,7 @@ from benchmarks.table import Options, Section, comparison
 from benchmarks.timing import machine
 
 NAMES = (
-    *("vicsek_step", "density", "pod", "mvar", "leaderboard", "pendulum", "scenes", "halo_cutouts"),
+    *("vicsek_step", "density", "pod", "mvar", "leaderboard", "pendulum", "scenes", "flavor", "halo_cutouts"),
     *("start_up", "whole_run"),
 )
 RESULTS = Path(__file__).parent / "results.md"

@@ -17,6 +17,7 @@ from emulant.dataset.seams import Array
 from emulant.errors import DataError, UsageError
 from emulant.systems.flavor.exports import formats
 from emulant.systems.flavor.fields import F4_FINAL, F4_INITIAL, GROWTH, STABLE
+from emulant.systems.flavor.options import ExportOptions
 from emulant.systems.flavor.predict import nsm1, predict_file
 from emulant.systems.flavor.prescriptions import NoMixing, Prescription
 
@@ -142,7 +143,7 @@ def test_torchscript_says_what_predict_says(tmp_path: Path, flavors: int) -> Non
     run = Run(tmp_path, flavors)
     f4 = adversarial(np.random.default_rng(3), 400, flavors)
     for name in ("mixing", "multitask"):
-        written_files = formats.torchscript(run, (), tmp_path / name, name)
+        written_files = formats.torchscript(run, (), tmp_path / name, ExportOptions(surrogate=name))
         assert {path.name for path in written_files} == {"emulant_flavor.pt", "example.cpp", "CMakeLists.txt"}
         traced = torch.jit.load(str(tmp_path / name / "emulant_flavor.pt"))
         agrees(run.model(name), f4, [array.numpy() for array in traced(torch.from_numpy(f4))])
@@ -154,10 +155,10 @@ def test_onnx_says_what_predict_says(tmp_path: Path, name: str) -> None:
     runtime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
     run, f4 = Run(tmp_path), adversarial(np.random.default_rng(4), 400)
-    (path,) = formats.onnx(run, (), tmp_path, name)
+    (path,) = formats.onnx(run, (), tmp_path, ExportOptions(surrogate=name))
     options = runtime.SessionOptions()
     options.intra_op_num_threads = 1
-    options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = runtime.InferenceSession(str(path), options)
     agrees(run.model(name), f4, session.run(["F4_final", "growthRate", "stable"], {"F4_initial": f4}))
 
@@ -172,10 +173,10 @@ def agrees(model: Any, f4: Array, answer: list[Array]) -> None:
 
 def test_c_of_a_run_has_the_weights_of_its_model(tmp_path: Path) -> None:
     run = Run(tmp_path)
-    files = formats.c(run, (), tmp_path / "c")
+    files = formats.c(run, (), tmp_path / "c", ExportOptions())
     assert {path.name for path in files} >= {"emulant_flavor.h", "emulant_flavor.c"}
     with pytest.raises(UsageError, match="`mixing` only"):
-        formats.c(run, (), tmp_path / "d", "multitask")
+        formats.c(run, (), tmp_path / "d", ExportOptions(surrogate="multitask"))
     assert np.array_equal(
         oracle(NSM1, run.model("mixing").networks()).final, run.model("mixing").prediction(NSM1).outcome.final
     )
@@ -184,9 +185,9 @@ def test_c_of_a_run_has_the_weights_of_its_model(tmp_path: Path) -> None:
 def test_what_cannot_be_exported_says_so(tmp_path: Path) -> None:
     run = Run(tmp_path)
     with pytest.raises(UsageError, match="no weights to export"):
-        formats.torchscript(run, (), tmp_path, "box3d")
+        formats.torchscript(run, (), tmp_path, ExportOptions(surrogate="box3d"))
     with pytest.raises(DataError, match=r"metrics\.csv: is missing"):
-        formats.losses(run, (), tmp_path / "loss.dat")
+        formats.losses(run, (), tmp_path / "loss.dat", ExportOptions())
     made = made_truth(NSM1)
     assert made[F4_FINAL].shape == NSM1.shape
 
@@ -196,7 +197,7 @@ def test_what_cannot_be_exported_says_so(tmp_path: Path) -> None:
 @pytest.mark.skipif(shutil.which("cmake") is None, reason="no cmake here")
 def test_libtorch_example_says_what_predict_says(tmp_path: Path) -> None:
     run = Run(tmp_path)
-    formats.torchscript(run, (), tmp_path, "mixing")
+    formats.torchscript(run, (), tmp_path, ExportOptions(surrogate="mixing"))
     prefix = f"-DCMAKE_PREFIX_PATH={torch.utils.cmake_prefix_path}"
     for command in (["cmake", "-S", ".", "-B", "build", prefix], ["cmake", "--build", "build"]):
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 import emulant
 from emulant.dataset import hdf5
 from emulant.errors import DataError, EmulantError
+from emulant.systems.flavor.census import census, kind_of
 from emulant.systems.flavor.config import FlavorConfig
 from emulant.systems.flavor.fields import F4_FINAL, F4_INITIAL, GROWTH, STABLE
 from emulant.systems.flavor.flavor import system
 from emulant.systems.flavor.readers import open_cells
-from emulant.systems.flavor.sources import census, kind_of, rows_of, source_counts
+from emulant.systems.flavor.sources import rows_of, source_counts
 
 Array = np.ndarray
 
@@ -172,6 +173,12 @@ def test_bad_files_are_told_by_file_and_dataset(tmp_path: Path, change: str, tol
         source_counts(config(asymptotic=(str(path),)))
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    for table in ({"asymptotic": ("nowhere.h5",)}, {"test_ood": ("nowhere.h5",)}):
+        with pytest.raises(DataError, match=r"nowhere.h5: is missing. \[system.source\] names it"):
+            source_counts(config(**table))
 
 
 def test_a_file_named_twice_and_mixed_purposes_are_refused() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter, NullLocator
 
 from emulant.dataset.seams import Array, Inputs
 from emulant.reporting.figures import WIDTH, Drawing, framed
@@ -65,6 +66,9 @@ def ladder(run: Any) -> Drawing | None:
         }
     names = sorted(rows[splits[0]], key=lambda name: rows[splits[0]][name][0])
     said = ", ".join(f"{name} {number(float(rows[splits[0]][name][0]))}" for name in names)
+    every = np.concatenate([row for its in rows.values() for row in its.values()])
+    every = every[np.isfinite(every) & (every > 0)]
+    lowest, highest = 0.8 * float(every.min()), 1.25 * float(every.max())
 
     def draw(theme: Theme) -> Figure:
         figure, axes = framed(WIDTH, 0.9 + 0.34 * len(names), left=0.2, right=0.96, inches_above=0.4)
@@ -80,6 +84,9 @@ def ladder(run: Any) -> Drawing | None:
         axes.axvline(1.0, color=theme.muted, lw=0.8, ls=":")
         axes.set(xscale="log", xlabel="rms_f4 / that of Box3D", yticks=range(len(names)), yticklabels=names)
         axes.invert_yaxis()
+        ticks = [tick for tick in (0.1, 0.2, 0.5, 1, 2, 5, 10) if lowest < tick < highest]
+        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.xaxis.set_minor_formatter(NullFormatter())
         return figure
 
     caption = f"Filled: {splits[0]}." + "".join(f" Open: {split}." for split in splits[1:])
@@ -146,7 +153,7 @@ def growth(run: Any) -> Drawing | None:
         axes.axvline(1.0, color=theme.muted, lw=0.8, ls=":")
         axes.set(xscale="log", xlabel="γ / γ of linear analysis", ylabel="share of unstable cells")
         axes.set_xticks([0.3, 0.5, 1, 2, 3], ["0.3", "0.5", "1", "2", "3"])
-        axes.xaxis.set_minor_locator(_none())
+        axes.xaxis.set_minor_locator(NullLocator())
         figure.legend(loc="upper center", ncols=4, fontsize=8)
         return figure
 
@@ -156,12 +163,6 @@ def growth(run: Any) -> Drawing | None:
         "What lies beyond the axis is counted at its ends.",
         f"Median error of the growth rate: {said}",
     )
-
-
-def _none() -> Any:
-    from matplotlib.ticker import NullLocator
-
-    return NullLocator()
 
 
 def depth(run: Any) -> Drawing | None:
@@ -199,6 +200,7 @@ def depth(run: Any) -> Drawing | None:
             xlabel="depth of the crossing, I< / (I< + I>)",
             ylabel="rms error / n_tot",
         )
+        axes.xaxis.set_minor_formatter(NullFormatter())
         figure.legend(loc="upper center", ncols=4, fontsize=8)
         return figure
 

@@ -50,6 +50,8 @@ class MixingTable(TrainedTable):
     """Hidden layers of each of the two networks."""
     max_cells: Positive = 20_000
     """Cells with a final state that it is fitted to; of more, so many are drawn. Growth is fitted to all."""
+    stiffness: Annotated[float, Field(ge=0)] = 10.0
+    """What corrections of the profile cost: in training, their mean square times this over the number of cells."""
     growth_batch: Positive = 512
     """Cells of a batch that the growth network sees; `training.batch_size` are those of the mixing network."""
     recipe: ClassVar[TrainingTable] = TrainingTable(

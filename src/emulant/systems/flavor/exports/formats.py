@@ -32,12 +32,14 @@ def torchscript(run: Any, splits: Sequence[str], target: Path, options: ExportOp
     """`emulant_flavor.pt` for libtorch, with a C++ example, into a folder. Deprecated upstream from torch 2.13 on."""
     import torch
 
-    traced = _traced(run, options.surrogate or "mixing")
+    from emulant.systems.flavor.exports.modules import module_of
+
+    graph = traced(module_of(run.model(options.surrogate or "mixing")), _example(_flavors(run)))
     path = target / "emulant_flavor.pt"
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as partial, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.jit.save(traced, str(partial))
+        torch.jit.save(graph, str(partial))
     folder = files(__package__) / "libtorch"
     examples = ("example.cpp", "CMakeLists.txt")
     return [path, *(write_text(target / name, (folder / name).read_text(encoding="utf-8")) for name in examples)]
@@ -45,25 +47,32 @@ def torchscript(run: Any, splits: Sequence[str], target: Path, options: ExportOp
 
 def onnx(run: Any, splits: Sequence[str], target: Path, options: ExportOptions) -> list[Path]:
     """`emulant_flavor.onnx`: double F4_initial [N, 4, 2, NF] -> F4_final, growthRate, stable; into a folder."""
-    import torch
+    from emulant.systems.flavor.exports.modules import module_of
 
-    traced, example = _traced(run, options.surrogate or "mixing"), _example(_flavors(run))
-    outputs = ["F4_final", "growthRate", "stable"]
     path = target / "emulant_flavor.onnx"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as partial, warnings.catch_warnings():
+    with replacing(path) as partial:
+        write_onnx(module_of(run.model(options.surrogate or "mixing")), partial, _example(_flavors(run)))
+    return [path]
+
+
+def write_onnx(module: Any, path: Path, example: Any) -> None:
+    """By way of a trace: torch's newer exporter takes minutes for the same graph."""
+    import torch
+
+    outputs = ["F4_final", "growthRate", "stable"]
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            traced,
+            traced(module, example),
             (example,),
-            str(partial),
+            str(path),
             input_names=["F4_initial"],
             output_names=outputs,
             dynamic_axes={name: {0: "N"} for name in ["F4_initial", *outputs]},
             opset_version=18,
             dynamo=False,
         )
-    return [path]
 
 
 def losses(run: Any, splits: Sequence[str], target: Path, options: ExportOptions) -> list[Path]:
@@ -82,16 +91,13 @@ def losses(run: Any, splits: Sequence[str], target: Path, options: ExportOptions
     return [write_text(target, named_or_all.write_csv(separator="\t"))]
 
 
-def _traced(run: Any, surrogate: str) -> Any:
-    """The surrogate as a graph."""
+def traced(module: Any, example: Any) -> Any:
+    """A module as a graph."""
     import torch
 
-    from emulant.systems.flavor.exports.modules import module_of
-
-    module = module_of(run.model(surrogate)).requires_grad_(False)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
-        return torch.jit.trace(module, _example(_flavors(run)), check_trace=False)  # type: ignore[no-untyped-call]
+        return torch.jit.trace(module.requires_grad_(False), example, check_trace=False)  # type: ignore[no-untyped-call]
 
 
 def _example(flavors: int) -> Any:

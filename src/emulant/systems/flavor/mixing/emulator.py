@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 import torch
@@ -30,6 +30,8 @@ from emulant.training.weights import Extras
 from emulant.training.workshop import Workshop
 
 CROSSED, SHAPED = len(fields(Crossings)), len(fields(Shapes))
+SMALL = 0.05
+"""Of ln γ."""
 SHAPE = ("polar", "azimuthal", "width", "depth")
 
 
@@ -68,11 +70,19 @@ class Losses:
     mixing_scale: float
     growth_scale: float
     flavors: int
+    stiffness: float = 0.0
+    """What a mean square correction of 1 costs in training: few cells do not pull far from the profile."""
 
-    def __call__(self, module: nn.Module, batch: Batch) -> Tensor:
-        """Mean squared error of the change of the four-fluxes, plus that of ln γ."""
-        total: Tensor = self.of_mixing(module, batch) / self.mixing_scale
-        return total + self.of_growth(module, batch) / self.growth_scale
+    def __call__(self, module: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Mean squared error of the change of the four-fluxes, plus the error of ln γ."""
+        mixing = self.of_mixing(module, batch) / self.mixing_scale
+        growth = self.of_growth(module, batch) / self.growth_scale
+        total = mixing + growth
+        if module.training:
+            features = batch[CROSSED + SHAPED - 1]  # the last field of `Shapes`
+            corrections = networks.corrections(features, cast(Any, module).layers("mixing"), torch)
+            total = total + self.stiffness * (corrections * corrections).mean()
+        return total, {"mixing": mixing, "growth": growth}
 
     def of_mixing(self, module: Any, batch: Batch) -> Tensor:
         """From crossings, shapes, scaled features and the change of the four-fluxes."""
@@ -85,7 +95,9 @@ class Losses:
         """From scaled features, rates and growth rates."""
         features, rates, growth = batch[CROSSED + SHAPED + 1 :]
         factor = networks.growth_factor(features, module.layers("growth"), torch)
-        return nn.functional.mse_loss(torch.log(torch.amax(rates * factor, 1)), torch.log(growth))
+        # few cells with the thinnest of crossings must not outweigh all others: beyond SMALL the error counts linearly
+        error = torch.log(torch.amax(rates * factor, 1)) - torch.log(growth)
+        return nn.functional.smooth_l1_loss(error, torch.zeros_like(error), beta=SMALL)
 
 
 class Mixing:
@@ -126,7 +138,12 @@ class Mixing:
         start = Losses(1.0, 1.0, first.change.shape[-1])
         with torch.no_grad():
             scales = start.of_mixing(self.network, batch), start.of_growth(self.network, batch)
-        losses = replace(start, mixing_scale=max(float(scales[0]), 1e-12), growth_scale=max(float(scales[1]), 1e-12))
+        losses = replace(
+            start,
+            mixing_scale=max(float(scales[0]), 1e-12),
+            growth_scale=max(float(scales[1]), 1e-12),
+            stiffness=self.config.stiffness / len(first.change),
+        )
         data = self._data(losses, batch, validation)
         loop.train(self.network, data, table, workshop=self.workshop, extras=self._extras())
         self.arrays["uncertainty"] = fitted_uncertainty(self, validation if validation is not None else train)
@@ -166,7 +183,7 @@ class Mixing:
             mixing, growing = self._examples(validation)
             if len(mixing.change) and len(growing.growth):
                 held.append((*self._mixed_tensors(mixing), *self._grown_tensors(growing)))
-        return TrainingData(losses, batches, length, held)
+        return TrainingData(losses, batches, length, held, {"mixing": "mean", "growth": "mean"})
 
     # -- use
 
