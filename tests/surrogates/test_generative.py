@@ -12,11 +12,12 @@ from emulant.surrogates.unet import UNet  # noqa: E402
 MEAN, SPREAD = 1.5, 0.4
 
 
-def best_velocity(x: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
-    """E[data - noise | x_t] for data N(MEAN, SPREAD²)."""
+def best_answer(x: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
+    """E[data - noise | x_t] for data N(MEAN, SPREAD²), less the guess for data of unit variance, over its spread."""
     t = time[:, None]
-    variance = (1 - t) ** 2 + t**2 * SPREAD**2
-    return MEAN + (t * SPREAD**2 - (1 - t)) / variance * (x - t * MEAN)
+    variance, guess = (1 - t) ** 2 + t**2 * SPREAD**2, (1 - t) ** 2 + t**2
+    velocity = MEAN + (t * SPREAD**2 - (1 - t)) / variance * (x - t * MEAN)
+    return (velocity - (2 * t - 1) / guess * x) * guess.sqrt()
 
 
 def best_noise(x: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
@@ -25,9 +26,7 @@ def best_noise(x: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
     return spread / (signal**2 * SPREAD**2 + spread**2) * (x - signal * MEAN)
 
 
-@pytest.mark.parametrize(
-    ("objective", "answer"), [(FlowMatching(), best_velocity), (VariationalDiffusion(), best_noise)]
-)
+@pytest.mark.parametrize(("objective", "answer"), [(FlowMatching(), best_answer), (VariationalDiffusion(), best_noise)])
 @pytest.mark.parametrize(("solver", "steps", "tolerance"), [("heun", 20, 0.02), ("euler", 200, 0.02)])
 def test_the_best_answer_brings_noise_to_the_data(objective, answer, solver, steps, tolerance) -> None:
     noise = torch.randn(20_000, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
@@ -37,9 +36,7 @@ def test_the_best_answer_brings_noise_to_the_data(objective, answer, solver, ste
     assert data.std().item() == pytest.approx(SPREAD, abs=tolerance)
 
 
-@pytest.mark.parametrize(
-    ("objective", "answer"), [(FlowMatching(), best_velocity), (VariationalDiffusion(), best_noise)]
-)
+@pytest.mark.parametrize(("objective", "answer"), [(FlowMatching(), best_answer), (VariationalDiffusion(), best_noise)])
 def test_what_is_posed_has_that_best_answer(objective, answer) -> None:
     """The mean of the posed answers, given the state, is the conditional expectation: their error is uncorrelated."""
     generator = torch.Generator().manual_seed(1)
@@ -49,6 +46,17 @@ def test_what_is_posed_has_that_best_answer(objective, answer) -> None:
     error = asked - answer(state, time)
     assert abs(error.mean().item()) < 0.01
     assert abs((error * (state - state.mean())).mean().item()) < 0.01
+
+
+def test_targets_are_of_order_one_at_all_times_and_nothing_is_left_of_white_noise() -> None:
+    generator = torch.Generator().manual_seed(2)
+    noise, data = (torch.randn(100_000, 1, dtype=torch.float64, generator=generator) for _ in range(2))
+    for t in (0.0, 0.3, 0.5, 0.9, 1.0):
+        state, asked = FlowMatching().pose(noise, data, torch.full((len(noise),), t, dtype=torch.float64))
+        assert asked.std().item() == pytest.approx(1.0, abs=0.01)
+        assert abs((asked * state).mean().item()) < 0.02
+    made = FlowMatching().sample(lambda x, time: torch.zeros_like(x), noise, 20)
+    assert made.std().item() == pytest.approx(1.0, abs=0.01)
 
 
 def test_an_untrained_unet_puts_out_zeros_and_listens_once_trained() -> None:

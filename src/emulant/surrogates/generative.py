@@ -32,22 +32,39 @@ class Objective(Protocol):
 
 @dataclass(frozen=True)
 class FlowMatching:
-    """Straight paths x_t = (1 - t) noise + t data; the answer is their velocity (Lipman et al. 2023)."""
+    """Straight paths x_t = (1 - t) noise + t data, and their velocity (Lipman et al. 2023).
+
+    The answer is what the velocity has beyond its best linear guess from x_t, for data of unit variance, over its own
+    spread (after Karras et al. 2022): a network need not learn to copy the noise, and its targets are of order one at
+    all times.
+    """
 
     def pose(self, noise: Tensor, data: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
         t = _over(time, data)
-        return (1 - t) * noise + t * data, data - noise
+        state, (guess, spread) = (1 - t) * noise + t * data, self._scales(t)
+        return state, (data - noise - guess * state) / spread
 
     def sample(self, answer: Answer, noise: Tensor, steps: int, solver: Solver = "heun") -> Tensor:
         """Steps of Heun (two answers each, the last one too) or Euler (one)."""
+
+        def velocity(x: Tensor, time: Tensor) -> Tensor:
+            guess, spread = self._scales(_over(time, x))
+            return guess * x + spread * answer(x, time)
+
         x, h = noise, 1.0 / steps
         for step in range(steps):
             time = x.new_full((len(x),), step * h)
-            velocity = answer(x, time)
+            slope = velocity(x, time)
             if solver == "heun":
-                velocity = 0.5 * (velocity + answer(x + h * velocity, time + h))
-            x = x + h * velocity
+                slope = 0.5 * (slope + velocity(x + h * slope, time + h))
+            x = x + h * slope
         return x
+
+    @staticmethod
+    def _scales(t: Tensor) -> tuple[Tensor, Tensor]:
+        """The velocity's linear coefficient on x_t, and the spread of what is left."""
+        variance = t**2 + (1 - t) ** 2
+        return (2 * t - 1) / variance, variance.rsqrt()
 
 
 @dataclass(frozen=True)
