@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -74,11 +73,6 @@ def crowd(seed: int, count: int = 6) -> Scene:
     return scene(bodies)
 
 
-@dataclass(frozen=True)
-class Shown(Context):
-    static: Any = None
-
-
 class Recordings:
     """Simulated scenes as a dataset in memory."""
 
@@ -103,7 +97,7 @@ class Recordings:
 
     def context(self, frames: int = 10) -> Context:
         times = STEP * np.arange(frames)
-        return Shown({"state": self.state[:, :frames].copy()}, times, STEP, self.geometry, static=self.static)
+        return Context({"state": self.state[:, :frames].copy()}, times, STEP, self.geometry, static=self.static)
 
     def after(self, frames: int = 10, horizon: int = 20) -> dict[str, Array]:
         return {"state": self.state[:, frames : frames + horizon]}

@@ -31,7 +31,7 @@ def graph(scenes: Sequence[Scene], start: str = "flight") -> ContactGraph:
     torch.manual_seed(0)
     model.network = ContactNetwork(16, 2)
     for parameter in model.network.parameters():
-        torch.nn.init.normal_(parameter, std=0.05)
+        torch.nn.init.normal_(parameter, std=0.1)
     return model
 
 
@@ -62,10 +62,11 @@ def test_momentum_is_kept_whatever_the_weights(start: str) -> None:
     data = Recordings([scene(apart, statics=(), gravity=(0, 0))])
     flat = flatten(data.static)
     before = state_of(data, flat, 0)
-    after = frame.step(graph([]).network, flat, before, ContactGraphTable(start=start))
+    after = frame.step(graph([]).network, flat, before, ContactGraphTable(start=start)).detach()
     mass = 1 / flat.inverse[: flat.bodies, :1]
     assert (after - before)[:, 3:5].abs().max() > 1
-    torch.testing.assert_close((mass * after[:, 3:5]).sum(0), (mass * before[:, 3:5]).sum(0), rtol=1e-4, atol=0.05)
+    rounding = 1e-5 * float((mass * after[:, 3:5].abs()).sum())
+    torch.testing.assert_close((mass * after[:, 3:5]).sum(0), (mass * before[:, 3:5]).sum(0), rtol=0, atol=rounding)
 
 
 @pytest.mark.parametrize("start", STARTS)
@@ -73,10 +74,11 @@ def test_a_turned_world_gives_the_turned_answer(start: str) -> None:
     """Nothing in the network knows where up is; a quarter of a turn keeps the engine's axes, too."""
     data = Recordings([crowd(2)])
     flat = flatten(data.static)
-    state = state_of(data, flat)
+    state = state_of(data, flat, 25)
     turned_flat = flat._replace(fixed=_turned(flat.fixed), gravity=_turned(flat.gravity))
     network, table = graph([]).network, ContactGraphTable(start=start)
     there = frame.step(network, flat, state, table)
+    assert (there - frame.step(None, flat, state, table)).abs().max() > 3
     turned = frame.step(network, turned_flat, torch.cat([_turned(state[:, :3]), _rotated(state[:, 3:])], 1), table)
     torch.testing.assert_close(turned[:, :2], _turned(there[:, :2]), atol=2e-2, rtol=1e-4)
     torch.testing.assert_close(turned[:, 3:], _rotated(there[:, 3:]), atol=0.5, rtol=1e-3)

@@ -93,7 +93,7 @@ def test_momentum_is_weighed_with_true_masses() -> None:
 @pytest.mark.parametrize(
     "each",
     [
-        scene([disc(8, (300, 500), (60, 20), mass=3)]),
+        scene([disc(8, (300, 500), (60, 20), mass=3)], substeps=1),
         scene([disc(5, (520, 320), (0, 170))], gravity=(0, 0), force=Force("central", 4e6, (400, 320), 30.0)),
         scene([disc(5, (300, 300), mass=20), disc(4, (460, 300), (0, 60))], gravity=(0, 0), force=Force("mutual", 2e4)),
         swing(),

@@ -49,5 +49,6 @@ class ContactGraphTable(TrainedTable):
         scheduler="cosine",
         minimum_learning_rate=2e-5,
         warmup=0.03,
+        ema=0.98,
         validate_every=5,
     )
