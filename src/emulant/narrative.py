@@ -43,7 +43,7 @@ def write(run: Run, pictures: Sequence[Picture], films: Sequence[Film]) -> Path:
     """Write `report.json` and, from it alone, `report.html`; the page."""
     system = run.study.system
     told = facts(run)
-    board = getattr(system, "board", ())
+    board = system.board
     summary = summarise(run.metrics, system.metrics, system.headline, told, board=board, pictures=pictures, films=films)
     write_text(run.folder.report_json, as_json(summary))
     return write_text(run.folder.report_html, render(summary, run.folder.root))
@@ -59,9 +59,9 @@ def facts(run: Run) -> Facts:
         provenance=_provenance(run),
         timings=timings(run.folder),
         commands=_commands(run),
-        notes=[*getattr(system, "limits", ()), *system.notes(run.study.config), *evaluation["notes"]],
+        notes=[*system.limits, *system.notes(run.study.config), *evaluation["notes"]],
         diverged=_diverged(run),
-        films_note=getattr(system, "films_note", ""),
+        films_note=system.films_note,
         models={entrant.name: _purpose(entrant.learner.resolve()) for entrant in run.entrants()},
     )
 

@@ -130,7 +130,7 @@ class Run:
         if manifest is not None:
             return manifest.dataset_sha256
         path = self.folder.split(split)
-        patterns = getattr(self.study.system, "data_files", ("*.npz",))
+        patterns = self.study.system.data_files
         files = sorted({file for pattern in patterns for file in path.rglob(pattern) if file.is_file()})
         return hash_value([StoredFile.of(file, path).model_dump() for file in files])
 
@@ -151,7 +151,7 @@ class Run:
         for shard in shards:
             if not store.is_done(shard, self.study.data_key):
                 raise DataError(f"{folder}: shard {shard.id} is missing, damaged or of another study.", mend)
-        if store.digest(getattr(system, "fields", {}), shards) != self.dataset_sha256(split):
+        if store.digest(system.fields, shards) != self.dataset_sha256(split):
             raise DataError(f"{folder}: its manifest is not of these shards.", mend)
 
     # -- models
@@ -336,8 +336,7 @@ def _recognise(folder: RunFolder) -> Study:
     from emulant import systems
 
     for system in systems.working():
-        recognise = getattr(system, "recognise", None)
-        document = recognise(folder.root) if recognise else None
+        document = system.recognise(folder.root) if system.recognise else None
         if document is not None:
             return studies.from_document(document, str(folder.root))
     raise UsageError(

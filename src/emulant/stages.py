@@ -134,7 +134,7 @@ def generate(
     engine = engine or Local(available_cores())
     work = GenerateShards(study.system, study.config, run_folder.root, study.data_key)
     open_shards: list[Shard] = []
-    retry_failed = retry_failed or getattr(study.system, "mendable", False)
+    retry_failed = retry_failed or study.system.mendable
     with logged(run_folder, "simulate"):
         for pass_ in study.system.passes:  # a pass may read what the one before it has written
             asked = [shard for split in wanted for shard in _chosen(study, pass_, split, shards)]
@@ -180,7 +180,7 @@ def _summarise(study: Study, store: Store, computed: Sequence[Shard]) -> SplitSu
     system, split = study.system, store.folder.name
     shards = system.shards(study.config, system.passes[-1], split)
     sidecars = [sidecar for shard in shards if (sidecar := store.sidecar(shard.id)) is not None]
-    fields = dict(getattr(system, "fields", {}))
+    fields = dict(system.fields)
     extra = system.manifest(study.config, split)
     digest = store.write_manifest(system.name, split, study.data_key, fields, shards, extra)
     write_json(store.folder / "environment.json", environment())

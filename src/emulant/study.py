@@ -23,7 +23,7 @@ from emulant.dataset.hashing import hash_value
 from emulant.dataset.seams import Learner, System
 from emulant.dataset.tables import DataConfig, Table
 from emulant.errors import Fault, StudyError, UsageError
-from emulant.evaluation.table import EvaluationTable, ScoringTable
+from emulant.evaluation.table import ScoringTable
 from emulant.reporting.table import ReportTable
 from emulant.training.table import TrainedTable, TrainingTable, merge
 
@@ -130,7 +130,7 @@ def presets() -> dict[str, Path]:
     """The built-in studies by name: `swarm`, `swarm:smoke`, ..."""
     found = {}
     for system in systems.working():
-        folder = getattr(system, "studies", None)
+        folder = system.studies
         for path in sorted(folder.glob("*.toml")) if folder else ():
             found[path.stem.replace("-", ":", 1)] = path
     return found
@@ -230,12 +230,11 @@ def from_document(document: Document, source: str, system: System | None = None)
         StudyError: All its faults.
     """
     system = system or _system(document, source)
-    evaluation_table = getattr(system, "Evaluation", EvaluationTable)
     own = {"surrogates", "training", "evaluation", "report"}
     data = {key: value for key, value in document.items() if key not in own}
     faults: list[Fault] = []
     config = _check(system.Config, data, "", faults, extra_names=own)
-    evaluation = _check(evaluation_table, document.get("evaluation", {}), "evaluation", faults)
+    evaluation = _check(system.Evaluation, document.get("evaluation", {}), "evaluation", faults)
     report = _check(ReportTable, document.get("report", {}), "report", faults)
     training = _check(TrainingTable, document.get("training", {}), "training", faults)
     surrogates = _surrogates(system, document.get("surrogates", {}), faults)

@@ -100,7 +100,7 @@ def scores(run: Run) -> tuple[list[dict[str, Any]], list[str]]:
 
     head, rows = leaderboard(run)
     system = run.study.system
-    board = getattr(system, "board", ())
+    board = system.board
     shown = [place for place, name in enumerate(head) if not board or name not in system.metrics or name in board]
     lines = table([head[place] for place in shown], [[row[place] for place in shown] for row in rows])
     return [dict(zip(head, row, strict=True)) for row in rows], lines
@@ -112,7 +112,7 @@ def show_report(run: Run, *, as_json: bool, quiet: bool) -> int:
 
     value, table_lines = scores(run)
     report, state = run.report, status(run)
-    limits = getattr(run.study.system, "limits", ())  # said by every report of the system
+    limits = run.study.system.limits  # said by every report of the system
     sentences = [verdict["sentence"].replace("`", "").replace("\xa0", " ") for verdict in report["verdicts"]]
     lines = [*sentences, "", *table_lines, "", *(f"note: {note}" for note in report["notes"] if note not in limits)]
     failed = sum(int(split.get("failed", 0)) for split in state["splits"].values())

@@ -79,7 +79,7 @@ def validate(
         return _validate_files(reader, Path(path), resimulate, deep, options)
     read_options(Table, options)
     run, splits = open_run_or_split(path, study)
-    deeply = getattr(run.study.system, "check_deeply", None)
+    deeply = run.study.system.check_deeply
     if deep and deeply is None:
         raise UsageError(f"--deep {deep}: the system `{run.study.system.name}` has no tests that take long.")
     if run.folder.root == Path(path) and run.is_ours:
@@ -101,11 +101,11 @@ def validate(
             _resimulate(run, dataset, resimulate, verdict)
         if deeply is not None and deep:
             verdict.findings += _guarded(split, "physics", partial(deeply, dataset, deep))
-    leaks = getattr(run.study.system, "check_leaks", _check_leaks)
+    leaks = run.study.system.check_leaks or _check_leaks
     verdict.findings += _guarded(run.folder.root.name, "leak", partial(leaks, datasets))
     if run.is_ours:
         verdict.findings += _check_passes(run, splits)
-    look = getattr(run.study.system, "check_files", None)
+    look = run.study.system.check_files
     verdict.findings += look(run.folder.root) if look else ()
     return verdict
 
@@ -114,8 +114,8 @@ def _reader_of(path: Path) -> Any:
     """The system that reads files like these though they are of no run; None if there is none, or they are of one."""
     if any((folder / "study.toml").is_file() for folder in (path, path.parent)):
         return None
-    readers = (system for system in systems.working() if getattr(system, "reads", None))
-    return next((system for system in readers if system.reads(path)), None)  # type: ignore[attr-defined]
+    readers = (system for system in systems.working() if system.reads)
+    return next((system for system in readers if system.reads(path)), None)
 
 
 def _validate_files(system: Any, path: Path, resimulate: int, deep: int, options: Sequence[str]) -> Verdict:
@@ -284,7 +284,7 @@ def _resimulate(run: Run, dataset: Dataset, count: int, verdict: Verdict) -> Non
     """Simulate some cases again and compare every array."""
     known = dataset.cases["case"].to_list()
     chosen = stream(run.study.config.seed, "subsample", len(known)).permutation(known)[:count].tolist()
-    tolerance = float(getattr(run.study.system, "tolerance", 0.0))
+    tolerance = run.study.system.tolerance
     for case in sorted(chosen):
         result = run.study.system.resimulate(dataset, case, run.study.config, run.folder.root)
         verdict.resimulated += 1

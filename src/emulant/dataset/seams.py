@@ -393,6 +393,14 @@ class System(Protocol):
         """Its tables of the study."""
 
     @property
+    def Evaluation(self) -> Any:
+        """`[evaluation]`: made of `ScoringTable`."""
+
+    @property
+    def fields(self) -> Mapping[str, Field]:
+        """The arrays of its datasets."""
+
+    @property
     def PredictOptions(self) -> type[Table]: ...
 
     @property
@@ -439,6 +447,38 @@ class System(Protocol):
     def exports(self) -> Mapping[str, Any]:
         """Format -> function of an opened run, its splits, a target and `ExportOptions` (or its "module:name"): the
         files written."""
+
+    @property
+    def board(self) -> Sequence[str]:
+        """The metrics that leaderboards show beside the headline and the skill, the others on demand; empty: all."""
+
+    @property
+    def limits(self) -> Sequence[str]:
+        """What every report of the system says of its validity, one sentence each."""
+
+    @property
+    def films_note(self) -> str:
+        """What a reader of the report should know of all its films."""
+
+    @property
+    def studies(self) -> Path | None:
+        """The folder of its presets: NAME.toml is the plain study, NAME-PRESET.toml the others."""
+
+    @property
+    def kernels(self) -> Sequence[str]:
+        """Heavy modules that only simulations need; workers have them before the first case."""
+
+    @property
+    def mendable(self) -> bool:
+        """Whether cases fail for files that a user may have mended since: then every call tries failed cases again."""
+
+    @property
+    def data_files(self) -> Sequence[str]:
+        """Patterns of the files that its data are in, in a tree that emulant did not make."""
+
+    @property
+    def tolerance(self) -> float:
+        """How far a case that is simulated again may be from the first time, on another platform."""
 
     @property
     def examples(self) -> Mapping[str, Any]:
@@ -489,6 +529,28 @@ class System(Protocol):
 
     def check(self, dataset: Dataset) -> Iterable[Finding]:
         """The physics: conservation, drift, overlap."""
+
+    @property
+    def recognise(self) -> Any:
+        """Function of a folder without study, or None: the study of a tree made elsewhere, None if it is not of this
+        system."""
+
+    @property
+    def check_deeply(self) -> Any:
+        """Function of a dataset and a number of cases, or None: the findings of tests that take long."""
+
+    @property
+    def check_files(self) -> Any:
+        """Function of a run's folder, or None: the findings on files beside the datasets."""
+
+    @property
+    def check_leaks(self) -> Any:
+        """Function of split -> dataset, or None for the general one: the findings on cases that are in there twice."""
+
+    @property
+    def reads(self) -> Any:
+        """Function of a path, or None: whether it can validate files there that are of no run. Then it also has
+        `ValidateOptions`, a table, and `check_loose(path, options, deep)`."""
 
     def predict(self, surrogate: Any, source: Path, target: Path, options: Any, config: Any) -> None:
         """A file in, a file out."""

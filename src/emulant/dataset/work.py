@@ -28,7 +28,7 @@ class GenerateShards:
 
     @property
     def modules(self) -> Sequence[str]:
-        return (__name__, type(self.system).__module__, *getattr(self.system, "kernels", ()))
+        return (__name__, type(self.system).__module__, *self.system.kernels)
 
     def store(self, shard: Shard) -> Store:
         """Where a shard goes."""
@@ -72,7 +72,7 @@ class GenerateShards:
                 return [result for case in shard.cases for result in self._simulate(shard.only([case]))]
             return [CaseResult(shard.cases[0], status="failed", reason=f"{type(error).__name__}: {error}")]
         self._check_order(shard, product)
-        optional = {name for name, field in getattr(self.system, "fields", {}).items() if field.optional}
+        optional = {name for name, field in self.system.fields.items() if field.optional}
         return [_finite(result, optional) for result in product]
 
     def _check_order(self, shard: Shard, product: Sequence[CaseResult]) -> None:

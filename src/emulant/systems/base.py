@@ -13,6 +13,7 @@ from emulant.errors import UsageError
 from emulant.evaluation.emulations import Emulations
 from emulant.evaluation.metrics import field_metrics
 from emulant.evaluation.predictions import Predictions
+from emulant.evaluation.table import EvaluationTable, ScoringTable
 
 PERSISTENCE = Learner(Table, "emulant.surrogates.baselines.persistence:Persistence")
 CLIMATOLOGY = Learner(Table, "emulant.surrogates.baselines.climatology:Climatology")
@@ -34,20 +35,33 @@ class BaseSystem:
     Config: type[DataConfig] = DataConfig
     fields: Mapping[str, Field] = {}
     targets: Sequence[str] = ()
+    Evaluation: type[ScoringTable] = EvaluationTable
     PredictOptions: type[Table] = Table
     RenderOptions: type[Table] = Table
     ExportOptions: type[Table] = Table
+    ValidateOptions: type[Table] = Table
     passes: Sequence[str] = ("cases",)
     mendable: bool = False
     """Whether cases fail for files that a user may have mended since: then every call tries failed cases again."""
     kernels: Sequence[str] = ()
     """Heavy modules that only simulations need; workers have them before the first case."""
+    data_files: Sequence[str] = ("*.npz",)
+    """Patterns of the files that its data are in, in a tree that emulant did not make."""
+    tolerance: float = 0.0
+    """How far a case that is simulated again may be from the first time, on another platform."""
+    recognise: Any = None
+    check_deeply: Any = None
+    check_files: Any = None
+    check_leaks: Any = None
+    reads: Any = None
     surrogates: Mapping[str, Learner] = {}
     baselines: Mapping[str, Learner] = {"persistence": PERSISTENCE, "climatology": CLIMATOLOGY}
     oracles: Mapping[str, Learner] = {}
     figures: Mapping[str, Any] = {}
     probe: Any = None
     films: Any = None
+    limits: Sequence[str] = ()
+    """What every report of the system says of its validity, one sentence each."""
     films_note: str = ""
     """What a reader of the report should know of all its films."""
     render: Any = None
