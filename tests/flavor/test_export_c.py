@@ -131,3 +131,24 @@ def check_example(said: str, wanted: Any) -> None:
     assert float(words[7]) == pytest.approx(wanted.growth[0], rel=1e-12)
     final = np.array([[float(word) for word in row.split()] for row in rows])
     assert final == pytest.approx(wanted.final[0].reshape(4, 6).T, rel=1e-12, abs=1e-12 * NSM1[0, 3].sum())
+
+
+@pytest.mark.soak
+def test_a_million_cells_break_nothing(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    for flavors, equal, pieces in ((3, True, 30), (3, False, 10), (2, False, 10)):
+        folder = tmp_path / f"{flavors}{equal}"
+        library = Library(folder, random_networks(rng), flavors)
+        for _ in range(pieces):
+            f4 = adversarial(rng, 20_000, flavors, equal)
+            invalid, final, growth, stable, _ = library(f4)
+            change, scaled = (final - f4) / totals(f4), final / totals(f4)
+            n, size = scaled[:, 3], np.sqrt(np.sum(scaled[:, :3] ** 2, axis=1))
+            assert invalid == 0
+            assert np.isfinite(final).all()
+            assert (n >= -1e-12).all()
+            assert (size <= n * (1 + 1e-9) + 1e-12).all()
+            assert np.abs(change[:, 3].sum(axis=-1)).max() <= 1e-12
+            assert np.abs(change[:, 3, 0] - change[:, 3, 1]).max() <= 1e-12
+            assert np.array_equal(final[stable == 1], f4[stable == 1])
+            assert np.array_equal(growth > 0, stable == 0)
