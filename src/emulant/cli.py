@@ -9,7 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -47,9 +47,11 @@ class Running:
     """Options of the commands that simulate."""
 
     workers: int | None = None
-    "Processes; by default one per core."
-    engine: Literal["local"] = "local"
-    "Where simulations run."
+    "Processes; by default one per core, or one per rank of MPI."
+    engine: Literal["local", "dask", "mpi", "slurm"] = "local"
+    "Where simulations run; mpi: under mpirun."
+    scheduler: str | None = None
+    "Address of a Dask scheduler; by default Dask starts a cluster here."
     seed: int | None = None
     "Replaces the study's seed."
 
@@ -205,8 +207,11 @@ def run(
     """
     from emulant import stages
 
-    loaded, engine = _load(study, set_, running), _engine(running)
-    with progress(everywhere.quiet or everywhere.json) as listen:
+    silent = everywhere.quiet or everywhere.json
+    with _engine(running, silent) as engine, progress(silent or engine is None) as listen:
+        if engine is None:
+            return GOOD
+        loaded = _load(study, set_, running)
         opened = stages.run(loaded, output, engine=engine, fresh=fresh, retry_failed=retry_failed, listen=listen)
     return FAILED if show_report(opened, as_json=everywhere.json, quiet=everywhere.quiet) else GOOD
 
@@ -218,6 +223,7 @@ def generate(
     output: Output,
     set_: Overrides = (),
     split: Names = (),
+    pass_: Annotated[Names, Parameter(name="--pass")] = (),
     shards: str = "",
     fresh: Flag = False,
     retry_failed: Flag = False,
@@ -230,19 +236,23 @@ def generate(
         study: A study file, or a built-in study: SYSTEM or SYSTEM:PRESET.
         output: The run folder.
         split: Only this split. May be repeated.
+        pass_: Only this pass, of a system that has several. May be repeated.
         shards: Only these shards of each split, such as 0-99.
         fresh: Throw away what the folder holds of another study.
         retry_failed: Try failed cases again.
     """
     from emulant import stages
 
-    loaded, engine, chosen = _load(study, set_, running), _engine(running), _range(shards)
-    with progress(everywhere.quiet or everywhere.json) as listen:
+    silent = everywhere.quiet or everywhere.json
+    with _engine(running, silent) as engine, progress(silent or engine is None) as listen:
+        if engine is None:
+            return GOOD
         summaries = stages.generate(
-            loaded,
+            _load(study, set_, running),
             output,
             splits=split or None,
-            shards=chosen,
+            passes=pass_ or None,
+            shards=_range(shards),
             engine=engine,
             fresh=fresh,
             retry_failed=retry_failed,
@@ -455,13 +465,11 @@ def _load(study: str, overrides: Sequence[str], running: Running) -> Study:
     return studies.load(study, overrides, running.seed)
 
 
-def _engine(running: Running) -> Engine:
-    from emulant.engines.local import Local
-    from emulant.stages import available_cores
+def _engine(running: Running, silent: bool) -> AbstractContextManager[Engine | None]:
+    from emulant.engines.choice import opened
 
-    if running.workers is not None and running.workers < 1:
-        raise UsageError(f"--workers {running.workers}: there must be at least one.")
-    return Local(running.workers or available_cores())
+    tell = (lambda _: None) if silent else complain
+    return opened(running.engine, running.workers, running.scheduler, tell)
 
 
 def _range(text: str) -> range | None:
