@@ -172,7 +172,7 @@ mkdir -p logs
 
 submit() {{ # NAME [OPTION...]: submit NAME.sh, note its id in jobs.tsv, print the id
     local id
-    id="$(sbatch --parsable --hold "${{@:2}}" "$1.sh")"
+    id="$(sbatch --parsable --hold "${{@:2}}" "$1.sh")" || return
     printf '%s\\t%s\\n' "$1" "${{id%%;*}}" >>jobs.tsv
     echo "${{id%%;*}}"
 }}
