@@ -128,6 +128,8 @@ def generate(
     wanted = _known("split", study.system.splits(study.config), splits)
     passes = _known("pass", study.system.passes, passes)
     claim(run_folder, study, fresh)
+    for split in wanted:
+        Store(run_folder.split(split)).begin()  # ours from here on, though only a later pass may write into it
     engine = engine or Local(available_cores())
     work = GenerateShards(study.system, study.config, run_folder.root.absolute(), study.data_key)
     open_shards: list[Shard] = []
