@@ -88,7 +88,7 @@ def _broken(shard):
     return 1 / 0
 
 
-@pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nowhere"])
+@pytest.mark.parametrize("address", [pytest.param("tcp://127.0.0.1:1", marks=pytest.mark.soak), "nowhere"])
 def test_a_scheduler_that_is_not_there_is_told(tmp_path, command, study, address):
     done = command("generate", study(), "-o", tmp_path / "run", "--engine", "dask", "--scheduler", address, code=1)
     assert f"--scheduler {address}: there is no Dask scheduler to be reached" in done.stderr
