@@ -39,6 +39,20 @@ def _silent(_what: str, _done: int, _total: int) -> None:
     """The listener of those who do not want to hear."""
 
 
+def require(study: Study) -> None:
+    """See to it that all stages can be run, before the first one takes hours.
+
+    Raises:
+        UsageError: There is nothing to evaluate on, or an extra is not installed.
+    """
+    if not any(name.startswith("test") for name in study.system.splits(study.config)):
+        raise UsageError("the study has no test case to evaluate on.", "Raise splits.test, or run `emulant generate`.")
+    for choice in study.surrogates.values():
+        choice.learner.require()
+    if study.report.films:
+        require_film_format(study.report.film_format)
+
+
 def run(
     study: Study,
     folder: str | Path,
@@ -53,12 +67,7 @@ def run(
     Raises:
         EmulantError: What a stage could not do; what was finished before is kept.
     """
-    if not any(name.startswith("test") for name in study.system.splits(study.config)):
-        raise UsageError("the study has no test case to evaluate on.", "Raise splits.test, or run `emulant generate`.")
-    for choice in study.surrogates.values():
-        choice.learner.require()
-    if study.report.films:
-        require_film_format(study.report.film_format)
+    require(study)
     # While the workers simulate this process only waits: time to import what the stages after it need.
     Thread(target=import_module, args=("emulant.narrative",), daemon=True).start()
     generate(study, folder, engine=engine, fresh=fresh, retry_failed=retry_failed, listen=listen)

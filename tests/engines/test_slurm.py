@@ -179,3 +179,12 @@ def test_training_whose_time_is_up_goes_back_into_the_queue(tmp_path, slurm, cal
 )
 def test_elements_are_written_as_ranges(elements, text):
     assert plan.indices(elements) == text
+
+
+def test_a_study_that_cannot_be_run_to_its_end_is_refused_before_anything_is_written(tmp_path, emulant):
+    code, _, err = emulant(
+        *("submit", "swarm:smoke", "-o", tmp_path / "run", "--dry-run"),
+        *("--set", "splits.test=0", "--set", "splits.test_long=0"),
+    )
+    assert (code, "no test case to evaluate on" in err) == (2, True)
+    assert not (tmp_path / "run").exists()

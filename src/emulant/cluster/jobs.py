@@ -41,9 +41,10 @@ def prepare(
     """Make the folder this study's, and write its scripts for the cluster at hand; name -> file.
 
     Raises:
-        UsageError: The folder holds other data, `setup` is no file, or jobs of it are still on the cluster.
+        UsageError: The study cannot be run, the folder holds other data or has jobs on the cluster, `setup` is no file.
     """
     folder = RunFolder(root)
+    stages.require(study)
     if setup is not None and not setup.is_file():
         raise UsageError(f"--setup {setup}: there is no such file.")
     if max_parallel is not None and max_parallel < 1:
