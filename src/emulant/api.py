@@ -11,7 +11,7 @@ from emulant import stages
 from emulant import study as studies
 from emulant.dataset.seams import Engine, Finding, System
 from emulant.engines.executor import OnExecutor
-from emulant.engines.local import Local
+from emulant.engines.local import Local, available_cores
 from emulant.errors import UsageError
 from emulant.runs import Run
 from emulant.study import Study
@@ -109,7 +109,7 @@ def _load(study: Source, overrides: Sequence[str], seed: int | None, system: Sys
 def _engine(workers: int | None, executor: Executor | None) -> Engine:
     if workers is not None and workers < 1:
         raise UsageError(f"workers = {workers}: there must be at least one.")
-    return OnExecutor(executor) if executor else Local(workers or stages.available_cores())
+    return OnExecutor(executor) if executor else Local(workers or available_cores())
 
 
 __all__ = ["Run", "evaluate", "generate", "open", "report", "run", "train", "validate"]

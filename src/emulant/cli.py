@@ -9,7 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -47,11 +47,28 @@ class Running:
     """Options of the commands that simulate."""
 
     workers: int | None = None
-    "Processes; by default one per core."
-    engine: Literal["local"] = "local"
-    "Where simulations run."
+    "Processes; by default one per core, or one per rank of MPI."
+    engine: Literal["local", "dask", "mpi", "slurm"] = "local"
+    "Where simulations run; mpi: under mpirun."
+    scheduler: str | None = None
+    "Address of a Dask scheduler; by default Dask starts a cluster here."
     seed: int | None = None
     "Replaces the study's seed."
+
+
+@Parameter(name="*", group="Of each job, as sbatch takes it")
+@dataclass(frozen=True)
+class Asking:
+    """What the jobs on a cluster ask for; unset: the cluster's default."""
+
+    time: str | None = None
+    "How long it may take, such as 2:00:00."
+    mem: str | None = None
+    "Memory, such as 4G."
+    partition: str | None = None
+    "Where to."
+    account: str | None = None
+    "Whose."
 
 
 Overrides = Annotated[
@@ -205,8 +222,11 @@ def run(
     """
     from emulant import stages
 
-    loaded, engine = _load(study, set_, running), _engine(running)
-    with progress(everywhere.quiet or everywhere.json) as listen:
+    silent = everywhere.quiet or everywhere.json
+    with _engine(running, silent) as engine, progress(silent or engine is None) as listen:
+        if engine is None:
+            return GOOD
+        loaded = _load(study, set_, running)
         opened = stages.run(loaded, output, engine=engine, fresh=fresh, retry_failed=retry_failed, listen=listen)
     return FAILED if show_report(opened, as_json=everywhere.json, quiet=everywhere.quiet) else GOOD
 
@@ -218,6 +238,7 @@ def generate(
     output: Output,
     set_: Overrides = (),
     split: Names = (),
+    pass_: Annotated[Names, Parameter(name="--pass")] = (),
     shards: str = "",
     fresh: Flag = False,
     retry_failed: Flag = False,
@@ -230,19 +251,23 @@ def generate(
         study: A study file, or a built-in study: SYSTEM or SYSTEM:PRESET.
         output: The run folder.
         split: Only this split. May be repeated.
+        pass_: Only this pass, of a system that has several. May be repeated.
         shards: Only these shards of each split, such as 0-99.
         fresh: Throw away what the folder holds of another study.
         retry_failed: Try failed cases again.
     """
     from emulant import stages
 
-    loaded, engine, chosen = _load(study, set_, running), _engine(running), _range(shards)
-    with progress(everywhere.quiet or everywhere.json) as listen:
+    silent = everywhere.quiet or everywhere.json
+    with _engine(running, silent) as engine, progress(silent or engine is None) as listen:
+        if engine is None:
+            return GOOD
         summaries = stages.generate(
-            loaded,
+            _load(study, set_, running),
             output,
             splits=split or None,
-            shards=chosen,
+            passes=pass_ or None,
+            shards=_range(shards),
             engine=engine,
             fresh=fresh,
             retry_failed=retry_failed,
@@ -324,10 +349,14 @@ def status(run: Path, *, study: str | None = None, everywhere: Everywhere = Ever
         run: The run folder.
         study: The study of a tree that was made elsewhere.
     """
+    from emulant.cluster import jobs
     from emulant.status import lines, status
 
-    value = status(_open(run, (), study, ""))
-    show(value, lines(value), as_json=everywhere.json, quiet=everywhere.quiet)
+    opened = _open(run, (), study, "")
+    value, on_cluster = status(opened), jobs.status(opened.folder)
+    if on_cluster:
+        value["jobs"] = on_cluster
+    show(value, [*lines(value), *jobs.lines(on_cluster)], as_json=everywhere.json, quiet=everywhere.quiet)
     return GOOD
 
 
@@ -356,6 +385,91 @@ def validate(
     verdict = validate(path, study=study, resimulate=resimulate, deep=deep, options=options)
     show(verdict.as_json(), verdict.lines(), as_json=everywhere.json, quiet=everywhere.quiet)
     return FAILED if verdict.findings else GOOD
+
+
+# -- on a cluster --------------------------------------------------------------------------------------------------
+
+
+@app.command
+def submit(
+    study: str,
+    *,
+    output: Output,
+    set_: Overrides = (),
+    seed: int | None = None,
+    setup: Path | None = None,
+    max_parallel: int | None = None,
+    dry_run: Flag = False,
+    asking: Asking = Asking(),
+    everywhere: Everywhere = Everywhere(),
+) -> int:
+    """Everything, as jobs of a SLURM cluster: simulate, train, evaluate, report. Does what is missing.
+
+    Args:
+        study: A study file, or a built-in study: SYSTEM or SYSTEM:PRESET.
+        output: The run folder, where all nodes see it.
+        seed: Replaces the study's seed.
+        setup: Shell commands that every job runs first, such as `module load`.
+        max_parallel: Elements of an array that run at the same time.
+        dry_run: Write the scripts into RUN/slurm/ and submit nothing.
+    """
+    from emulant import study as studies
+    from emulant.cluster import jobs
+    from emulant.cluster.scripts import Resources
+    from emulant.folder import RunFolder
+
+    resources = Resources(asking.time, asking.mem, asking.partition, asking.account)
+    written = jobs.prepare(studies.load(study, set_, seed), output, resources, setup, max_parallel)
+    submitted = [] if dry_run else jobs.submit(RunFolder(output))
+    lines = [f"{path}: written" for path in written.values()] if dry_run else []
+    lines += [f"{job.id}  {job.name}" for job in submitted]
+    lines.append(f"To submit them: bash {written['submit']}" if dry_run else f"To follow: emulant status {output}")
+    value = {
+        "scripts": {name: str(path) for name, path in written.items()},
+        "jobs": [{"name": job.name, "job": job.id} for job in submitted],
+    }
+    show(value, lines, as_json=everywhere.json, quiet=everywhere.quiet)
+    return GOOD
+
+
+@app.command(show=False)
+def resubmit(
+    run: Path,
+    *,
+    pass_: Annotated[str, Parameter(name="--pass")],
+    round_: Annotated[int, Parameter(name="--round")] = 0,
+    rounds: int = 0,
+    everywhere: Everywhere = Everywhere(),
+) -> int:
+    """The gate behind a pass, called by a job: whole, or what is missing is submitted again.
+
+    Args:
+        run: The run folder.
+        pass_: The pass that must be complete.
+        round_: How often it was submitted again before.
+        rounds: How often that may be.
+    """
+    from emulant.cluster import jobs
+
+    again = jobs.resubmit(_open(run, (), None, ""), pass_, round_, rounds)
+    lines = [f"{name}: submitted again: {elements}" for name, elements in again.items()]
+    show(again, lines or [f"{pass_}: complete"], as_json=everywhere.json, quiet=everywhere.quiet)
+    return GOOD
+
+
+@app.command
+def cancel(run: Path, *, everywhere: Everywhere = Everywhere()) -> int:
+    """Cancel the jobs that a run has on the cluster. What is done stays.
+
+    Args:
+        run: The run folder.
+    """
+    from emulant.cluster import jobs
+
+    ended = jobs.cancel(_open(run, (), None, "").folder)
+    lines = [f"{job.id}  {job.name}: cancelled" for job in ended] or ["no job of this run is on the cluster"]
+    show([job.id for job in ended], lines, as_json=everywhere.json, quiet=everywhere.quiet)
+    return GOOD
 
 
 # -- using --------------------------------------------------------------------------------------------------------
@@ -463,13 +577,11 @@ def _load(study: str, overrides: Sequence[str], running: Running) -> Study:
     return studies.load(study, overrides, running.seed)
 
 
-def _engine(running: Running) -> Engine:
-    from emulant.engines.local import Local
-    from emulant.stages import available_cores
+def _engine(running: Running, silent: bool) -> AbstractContextManager[Engine | None]:
+    from emulant.engines.choice import opened
 
-    if running.workers is not None and running.workers < 1:
-        raise UsageError(f"--workers {running.workers}: there must be at least one.")
-    return Local(running.workers or available_cores())
+    tell = (lambda _: None) if silent else complain
+    return opened(running.engine, running.workers, running.scheduler, tell)
 
 
 def _range(text: str) -> range | None:

@@ -60,6 +60,14 @@ class RunFolder:
     def events(self) -> Path:
         return self.root / "logs" / "events.jsonl"
 
+    @property
+    def slurm(self) -> Path:
+        return self.root / "slurm"
+
+    @property
+    def jobs(self) -> Path:
+        return self.slurm / "jobs.tsv"
+
     def derived(self) -> tuple[Path, ...]:
         """What follows from the data and can be made again."""
         return (self.models, self.root / "evaluation", self.figures, self.report_json, self.report_html)

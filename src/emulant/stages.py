@@ -6,7 +6,6 @@ folder that holds the stage before.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -22,7 +21,7 @@ from emulant.dataset.environment import environment
 from emulant.dataset.seams import Engine, Shard
 from emulant.dataset.store import Store, StoredFile
 from emulant.dataset.work import GenerateShards
-from emulant.engines.local import Local
+from emulant.engines.local import Local, available_cores
 from emulant.errors import EngineError, SimulationError, UsageError
 from emulant.evaluation import scores
 from emulant.folder import RunFolder
@@ -36,13 +35,22 @@ Listener = Callable[[str, int, int], None]
 """Hears of progress: what is being done, how much of it is done, how much there is."""
 
 
-def available_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _silent(_what: str, _done: int, _total: int) -> None:
     """The listener of those who do not want to hear."""
+
+
+def require(study: Study) -> None:
+    """See to it that all stages can be run, before the first one takes hours.
+
+    Raises:
+        UsageError: There is nothing to evaluate on, or an extra is not installed.
+    """
+    if not any(name.startswith("test") for name in study.system.splits(study.config)):
+        raise UsageError("the study has no test case to evaluate on.", "Raise splits.test, or run `emulant generate`.")
+    for choice in study.surrogates.values():
+        choice.learner.require()
+    if study.report.films:
+        require_film_format(study.report.film_format)
 
 
 def run(
@@ -59,12 +67,7 @@ def run(
     Raises:
         EmulantError: What a stage could not do; what was finished before is kept.
     """
-    if not any(name.startswith("test") for name in study.system.splits(study.config)):
-        raise UsageError("the study has no test case to evaluate on.", "Raise splits.test, or run `emulant generate`.")
-    for choice in study.surrogates.values():
-        choice.learner.require()
-    if study.report.films:
-        require_film_format(study.report.film_format)
+    require(study)
     # While the workers simulate this process only waits: time to import what the stages after it need.
     Thread(target=import_module, args=("emulant.narrative",), daemon=True).start()
     generate(study, folder, engine=engine, fresh=fresh, retry_failed=retry_failed, listen=listen)
@@ -103,6 +106,7 @@ def generate(
     folder: str | Path,
     *,
     splits: Iterable[str] | None = None,
+    passes: Iterable[str] | None = None,
     shards: range | None = None,
     engine: Engine | None = None,
     fresh: bool = False,
@@ -113,13 +117,14 @@ def generate(
 
     Args:
         splits: Only these; None: all of the study.
+        passes: Only these of the system's passes; None: all.
         shards: Only shards with these indices in each split.
         engine: Where shards run; None: processes of this machine, one per core.
         fresh: Throw away what the folder holds of another study.
         retry_failed: Try failed cases again.
 
     Raises:
-        UsageError: The folder holds other data, or a split is not one of the study's.
+        UsageError: The folder holds other data, or a split or pass is not one of the study's.
         SimulationError: More cases failed than `dataset.allowed_failures`; the others are done.
         EmulantError: A file cannot be written, or the engine gave up.
     """
@@ -129,14 +134,17 @@ def generate(
             'Put the call under `if __name__ == "__main__":`, as Python asks of programs that start processes.',
         )
     run_folder = RunFolder(Path(folder))
-    wanted = _wanted_splits(study, splits)
+    wanted = _known("split", study.system.splits(study.config), splits)
+    passes = _known("pass", study.system.passes, passes)
     claim(run_folder, study, fresh)
+    for split in wanted:
+        Store(run_folder.split(split)).begin()  # ours from here on, though only a later pass may write into it
     engine = engine or Local(available_cores())
-    work = GenerateShards(study.system, study.config, run_folder.root, study.data_key)
+    work = GenerateShards(study.system, study.config, run_folder.root.absolute(), study.data_key)
     open_shards: list[Shard] = []
     retry_failed = retry_failed or study.system.mendable
     with logged(run_folder, "simulate"):
-        for pass_ in study.system.passes:  # a pass may read what the one before it has written
+        for pass_ in passes:  # a pass may read what the one before it has written
             asked = [shard for split in wanted for shard in _chosen(study, pass_, split, shards)]
             for store in {work.store(shard) for shard in asked}:
                 store.begin()
@@ -150,13 +158,13 @@ def generate(
     return summaries
 
 
-def _wanted_splits(study: Study, splits: Iterable[str] | None) -> tuple[str, ...]:
-    known = tuple(study.system.splits(study.config))
-    wanted = known if splits is None else tuple(dict.fromkeys(splits))
-    for split in wanted:
-        if split not in known:
-            raise UsageError(f"the study has no split `{split}`.", f"It has {', '.join(known)}.")
-    return wanted
+def _known(what: str, there: Iterable[str], asked: Iterable[str] | None) -> tuple[str, ...]:
+    """Those asked for, or all; in the order of the study."""
+    known = tuple(there)
+    wanted = set(known if asked is None else asked)
+    for name in sorted(wanted - set(known)):
+        raise UsageError(f"the study has no {what} `{name}`.", f"It has {', '.join(known)}.")
+    return tuple(name for name in known if name in wanted)
 
 
 def _chosen(study: Study, pass_: str, split: str, indices: range | None) -> Sequence[Shard]:

@@ -361,7 +361,7 @@ def test_render_draws_the_film_that_was_asked_for(as_json, emulant, broken):
         (["run", "swarm:smok", "-o", "x"], 2, "Did you mean `swarm:smoke`?"),
         (["run", "swarm:smoke"], 2, 'Command "run" parameter --output is missing.'),
         (["new"], 2, 'Command "new" STUDY is missing.'),
-        (["run", "swarm:smoke", "-o", "x", "--engine", "slurm"], 2, 'Choose from: "local"'),
+        (["run", "swarm:smoke", "-o", "x", "--engine", "abacus"], 2, 'Choose from: "local"'),
         (["run", "swarm:smoke", "-o", "x", "--workers", "0"], 2, "--workers 0"),
         (["run", "swarm:smoke", "-o", "x", "--workers", "many"], 2, "many"),
         (["run", "swarm:smoke", "-o", "x", "--nonsense"], 2, "--nonsense"),

@@ -1,6 +1,7 @@
 """Generation: resumes, adds, refuses, counts failures."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,9 @@ from emulant import stages
 from emulant import study as studies
 from emulant.engines.executor import OnExecutor
 from emulant.errors import SimulationError, UsageError
+from emulant.folder import RunFolder
+from emulant.runs import Run
+from emulant.status import status
 
 
 def study(**tables):
@@ -166,3 +170,31 @@ def test_unknown_split_and_a_file_in_place_of_a_folder(tmp_path):
     with pytest.raises(UsageError, match="is a file"):
         generate(tmp_path / "file")
     assert Path(tmp_path / "file").read_text() == "x"
+
+
+class TwoPasses(toy.Toy):
+    """The toy, with a pass before that of its cases."""
+
+    name = "two_passes"
+    passes = ("walks", "cases")
+
+    def shards(self, config, pass_, split):
+        return [replace(shard, id=f"{split}-{shard.id}") for shard in super().shards(config, pass_, split)]
+
+
+def test_passes_can_be_run_one_at_a_time(tmp_path):
+    document = {"system": {"name": "toy"}, "dataset": {"shard_cases": 2}}
+    loaded, run = studies.from_document(document, "test", TwoPasses()), tmp_path / "run"
+    with ThreadPoolExecutor(2) as executor:
+        engine = OnExecutor(executor)
+        first = stages.generate(loaded, run, passes=["walks"], engine=engine)
+        assert [summary.complete for summary in first.values()] == [False, False]
+        assert sorted(path.stem for path in (run / "walks" / ".shards").iterdir())[0] == "test-00000"
+        state = status(Run(RunFolder(run), loaded))
+        assert state["splits"]["training"]["done"] == 0
+        second = stages.generate(loaded, run, passes=["cases"], engine=engine)
+        whole = stages.generate(loaded, tmp_path / "whole", engine=engine)
+        with pytest.raises(UsageError, match="no pass `dances`"):
+            stages.generate(loaded, run, passes=["dances"], engine=engine)
+    assert [summary.complete for summary in second.values()] == [True, True]
+    assert [s.dataset_sha256 for s in second.values()] == [s.dataset_sha256 for s in whole.values()]

@@ -1,0 +1,1 @@
+"""A run on SLURM: scripts that a person can read and edit, their submission, the gate between them, their state."""
