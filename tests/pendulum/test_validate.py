@@ -185,6 +185,11 @@ def test_out_of_tolerance_is_rejected_and_told(emulant: Command, as_json: Any, t
     assert '"rejected"' in sidecars
     assert "more than the tolerance 1e-15" in sidecars
     assert '"failed"' not in sidecars
+    code, _, err = emulant("train", tmp_path / "run")
+    assert code == 1
+    assert "none of its" in err
+    assert "is rejected: with" in err
+    assert "the energy still drifts" in err
 
 
 def test_a_simulation_that_diverges_fails_the_command(emulant: Command, tmp_path: Path) -> None:
