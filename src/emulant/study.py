@@ -243,6 +243,7 @@ def from_document(document: Document, source: str, system: System | None = None)
     surrogates = {name: _trained(choice, training) for name, choice in surrogates.items()}
     study = Study(source, system, config, evaluation, report, surrogates, training)
     _check_context(study)
+    _check_monitors(study)
     return study
 
 
@@ -311,13 +312,30 @@ def _check_context(study: Study) -> None:
     if frames is not None and study.context_frames >= frames:
         faults.append(
             Fault(
-                "evaluation.context_frames",
+                "evaluation.context" if hasattr(study.evaluation, "context") else "evaluation.context_frames",
                 f"forecasts start from {study.context_frames} frames, but cases have {frames}",
                 "shorten the context (or the longest lag), or lengthen the cases",
             )
         )
     if faults:
         raise StudyError(study.source, faults)
+
+
+def _check_monitors(study: Study) -> None:
+    """A monitor that a network does not have would be told only after everything has been simulated."""
+    faults = {}
+    for name, choice in study.surrogates.items():
+        if not isinstance(choice.config, TrainedTable):
+            continue
+        monitor, allowed = choice.config.schedule().monitor, ["loss", "score"]
+        if choice.config.score is not None:
+            allowed.append(choice.config.score)
+        if monitor not in allowed:
+            own = choice.own is not None and "monitor" in choice.own.model_fields_set
+            key = f"surrogates.{name}.training.monitor" if own else "training.monitor"
+            faults[key] = Fault(key, f"`{name}` has no {monitor!r}", f"allowed: {', '.join(allowed)}")
+    if faults:
+        raise StudyError(study.source, list(faults.values()))
 
 
 # -- faults -------------------------------------------------------------------------------------------------------

@@ -19,11 +19,13 @@ def predict(run: Run, source: Path, target: Path, surrogate: str | None, options
     """Apply a trained surrogate (by default the first of the study) to a file of the user's.
 
     Raises:
-        UsageError: The study has no such surrogate, or there is no such input.
+        UsageError: The study has no such surrogate, there is no such input, or the output would be written over it.
         EmulantError: The input is not what the system wants.
     """
     if not source.exists():
         raise UsageError(f"{source}: there is no such file or folder.")
+    if target.exists() and target.samefile(source):
+        raise UsageError(f"{target}: is the input.", "Give the forecast a name of its own.")
     model = _chosen(run, surrogate)
     run.study.system.predict(model, source, target, options, run.study.config)
 

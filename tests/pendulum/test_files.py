@@ -16,6 +16,7 @@ from pendulum_files import PARAMETERS, frame, product, simulate, write_split
 from emulant import __version__
 from emulant.dataset.seams import Shard
 from emulant.dataset.store import Store
+from emulant.dataset.tables import Table
 from emulant.errors import DataError, UsageError
 from emulant.systems.pendulum import exports, files
 from emulant.systems.pendulum.equations import energy
@@ -243,7 +244,7 @@ def test_export_takes_one_split(tmp_path: Path) -> None:
         def dataset(split: str) -> object:
             return open_dataset(folder)
 
-    assert exports.parquet(Run(), ["training"], tmp_path / "one.parquet") == [tmp_path / "one.parquet"]
+    assert exports.parquet(Run(), ["training"], tmp_path / "one.parquet", Table()) == [tmp_path / "one.parquet"]
     with pytest.raises(UsageError, match="training"):
-        exports.parquet(Run(), ["training", "test"], tmp_path / "two.parquet")
+        exports.parquet(Run(), ["training", "test"], tmp_path / "two.parquet", Table())
     assert not Store(tmp_path).is_ours

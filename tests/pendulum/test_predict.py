@@ -101,6 +101,14 @@ def test_refused(fault: str, tmp_path: Path) -> None:
     assert not (tmp_path / "out.parquet").exists()
 
 
+def test_degrees_are_refused_by_a_surrogate_that_looks_at_one_sample(tmp_path: Path) -> None:
+    class Present(Exact):
+        lag = 1
+
+    with pytest.raises(EmulantError, match=r"in rad \(not degrees\)"):
+        predicted(frame().with_columns(pl.col("theta1").degrees()), tmp_path, Present())
+
+
 def test_units_in_the_metadata_are_believed(tmp_path: Path) -> None:
     table = frame().to_arrow().replace_schema_metadata({"units": '{"theta1": "deg"}'})
     import pyarrow.parquet as pq
@@ -129,3 +137,15 @@ def test_it_is_a_command(emulant: Any, small_run: Path, tmp_path: Path) -> None:
     assert (code, told) == (0, "")
     assert pl.read_parquet(out).group_by("sim_id").len()["len"].to_list() == [4, 4, 4]
     assert emulant(*words, "--horizons", 4)[0] == 2
+
+
+def test_the_input_is_never_written_over(emulant: Any, small_run: Path, tmp_path: Path) -> None:
+    given = tmp_path / "in.parquet"
+    frame().write_parquet(given)
+    (tmp_path / "link.parquet").symlink_to(given)
+    before = given.read_bytes()
+    for target in (given, tmp_path / "link.parquet"):
+        code, _, told = emulant("predict", small_run, given, "-o", target)
+        assert code == 2
+        assert "is the input" in told
+    assert given.read_bytes() == before

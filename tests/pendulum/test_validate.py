@@ -15,6 +15,7 @@ import pytest
 from pendulum_files import PARAMETERS, frame, simulate
 from scipy.integrate import solve_ivp
 
+from emulant import study as studies
 from emulant.cli import main
 
 Command = Callable[..., tuple[int, str, str]]
@@ -184,6 +185,11 @@ def test_out_of_tolerance_is_rejected_and_told(emulant: Command, as_json: Any, t
     assert '"rejected"' in sidecars
     assert "more than the tolerance 1e-15" in sidecars
     assert '"failed"' not in sidecars
+    code, _, err = emulant("train", tmp_path / "run")
+    assert code == 1
+    assert "none of its" in err
+    assert "is rejected: with" in err
+    assert "the energy still drifts" in err
 
 
 def test_a_simulation_that_diverges_fails_the_command(emulant: Command, tmp_path: Path) -> None:
@@ -217,7 +223,12 @@ def test_weights_of_another_study_are_refused(emulant: Command, run: Path, tmp_p
     [
         ("system.T=4.03", "not a whole number"),
         ("system.dt=5.0", "shorter than dt"),
-        ("evaluation.context=20.0", "context"),
+        ("evaluation.context=20.0", "evaluation.context: forecasts start from 400 frames, but cases have 81"),
+        ("training.monitor=vtp", "training.monitor: `lstm` has no 'vtp' (allowed: loss, score, vpt)"),
+        (
+            "surrogates.lagrangian.training.monitor=lss",
+            ".lagrangian.training.monitor: `lagrangian` has no 'lss'",
+        ),
         ("system.integrater='rk8'", "integrator"),
     ],
 )
@@ -225,6 +236,12 @@ def test_faults_of_a_study_write_nothing(emulant: Command, tmp_path: Path, setti
     code, _, err = emulant("run", "pendulum:smoke", "-o", tmp_path / "run", "--set", setting)
     assert (code, said in err) == (2, True), err
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("monitor", ["vpt", "score", "loss"])
+def test_every_network_has_the_documented_monitors(monitor: str) -> None:
+    networks = [f"surrogates.{name}={{}}" for name in ("gru", "rnn", "residual_mlp")]
+    assert len(studies.load("pendulum:smoke", [f"training.monitor={monitor}", *networks]).surrogates) == 5
 
 
 def test_trees_of_others_have_a_hash_of_their_own(tmp_path: Path) -> None:

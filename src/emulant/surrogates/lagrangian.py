@@ -27,7 +27,7 @@ from emulant.errors import SurrogateError
 from emulant.surrogates.codes import Scales
 from emulant.surrogates.networks import Flow, doubled, read_network, tensor, write_network
 from emulant.surrogates.residual_mlp import first, valid_time_of_states
-from emulant.surrogates.sequence_tables import LagrangianTable
+from emulant.surrogates.sequence_tables import VALID_TIME, LagrangianTable
 from emulant.surrogates.view import Seen, View, sequences, states_only
 from emulant.training.batches import Batch, Score, TrainingData, of_tensors
 from emulant.training.process import initialised, threads
@@ -156,7 +156,7 @@ class Lagrangian:
         with initialised(self.workshop.seed):
             self.model = view, self._network(view)
         data, held = self._data(train, validation, view), None if validation is None else view.see(validation)
-        score = held and Score(lambda _: valid_time_of_states(self._flow(first(held)), held, view), "vpt")
+        score = held and Score(lambda _: valid_time_of_states(self._flow(first(held)), held, view), VALID_TIME)
         loop.train(
             self.model[1],
             data,

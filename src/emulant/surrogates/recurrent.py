@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from emulant.dataset.seams import Array, Context, Dataset, Streamed
 from emulant.errors import SurrogateError
 from emulant.surrogates.networks import Flow, doubled, read_network, tensor, write_network
-from emulant.surrogates.sequence_tables import RecurrentTable
+from emulant.surrogates.sequence_tables import VALID_TIME, RecurrentTable
 from emulant.surrogates.view import Seen, View, fits, valid_time
 from emulant.training.batches import Batch, Score, TrainingData, of_stream, of_tensors
 from emulant.training.process import initialised, threads
@@ -176,7 +176,7 @@ class Recurrent:
         if not truth.shape[1]:
             return None
         start = Seen(held.frames[:, :lag], held.codes[:, :lag], held.parameters)
-        return Score(lambda _: valid_time(truth, self._flow(start).run(truth.shape[1]), view.step), "vpt")
+        return Score(lambda _: valid_time(truth, self._flow(start).run(truth.shape[1]), view.step), VALID_TIME)
 
 
 def _frames(train: Dataset, field: str) -> int:

@@ -14,7 +14,7 @@ from emulant.dataset.seams import Array, Context, Dataset
 from emulant.errors import SurrogateError
 from emulant.surrogates.codes import Scales
 from emulant.surrogates.networks import Flow, doubled, encode, read_network, tensor, write_network
-from emulant.surrogates.sequence_tables import ResidualMLPTable
+from emulant.surrogates.sequence_tables import VALID_TIME, ResidualMLPTable
 from emulant.surrogates.view import Seen, View, states_only, valid_time
 from emulant.training.batches import Batch, Score, of_tensors
 from emulant.training.process import initialised, threads
@@ -132,7 +132,7 @@ class ResidualMLP:
         return Flow(tensor(seen.frames[:, -1], torch.float64), step, lambda state: state)
 
     def _score(self, held: Seen, view: View) -> Score:
-        return Score(lambda _: valid_time_of_states(self._flow(first(held)), held, view), "vpt")
+        return Score(lambda _: valid_time_of_states(self._flow(first(held)), held, view), VALID_TIME)
 
 
 def first(seen: Seen) -> Seen:

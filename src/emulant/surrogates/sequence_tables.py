@@ -11,6 +11,8 @@ from emulant.surrogates.tables import PODTable
 from emulant.training.table import TrainedTable, TrainingTable, merge
 
 Positive = Annotated[int, Field(ge=1)]
+VALID_TIME = "vpt"
+"""The monitor of sequence models: how long their closed loop is valid on the validation split."""
 
 
 class LinearTable(Table):
@@ -49,6 +51,7 @@ class RecurrentTable(TrainedTable):
     window: Annotated[int, Field(ge=2)] | None = None
     """Frames of a training sequence, drawn at random straight from the files; unset: whole simulations, from memory
     as far as they fit there."""
+    score: ClassVar[str | None] = VALID_TIME
     recipe: ClassVar[TrainingTable] = TrainingTable(
         max_epochs=120,
         batch_size=64,
@@ -82,6 +85,7 @@ class ResidualMLPTable(TrainedTable):
 
     width: Positive = 128
     depth: Positive = 3
+    score: ClassVar[str | None] = VALID_TIME
     recipe: ClassVar[TrainingTable] = TrainingTable(
         max_epochs=60, batch_size=1024, learning_rate=2e-3, scheduler="cosine", validate_every=5
     )
@@ -97,6 +101,7 @@ class LagrangianTable(TrainedTable):
     """Runge-Kutta steps per frame in a forecast."""
     loss_substeps: Positive = 2
     """Runge-Kutta steps per frame inside the loss, for `states`."""
+    score: ClassVar[str | None] = VALID_TIME
     recipe: ClassVar[TrainingTable] = TrainingTable(
         max_epochs=80, batch_size=1024, learning_rate=3e-3, scheduler="cosine", validate_every=10
     )

@@ -90,6 +90,8 @@ class TrainedTable(Table):
     recipe: ClassVar[TrainingTable] = TrainingTable()
     """What suits this surrogate; what the study sets stands over it."""
     training: TrainingTable = TrainingTable()
+    score: ClassVar[str | None] = None
+    """What the monitor `score` of this surrogate is called; None: it has none but the loss."""
 
     def schedule(self) -> TrainingTable:
         """The surrogate's own recipe under what the study has set."""

@@ -19,6 +19,8 @@ from emulant.errors import DataError
 
 TIME_TOLERANCE = 1e-9
 """s; what a time made elsewhere may be off k·dt."""
+_NUMERIC = (pa.types.is_floating, pa.types.is_integer, pa.types.is_decimal, pa.types.is_null)
+"""Types of a column that is read as numbers; a text of digits is not: other readers would not compute with it."""
 MEND = "`emulant validate` lists all that is wrong."
 
 
@@ -118,12 +120,10 @@ def numbers(table: pa.Table, name: str, path: Path) -> Array:
         DataError: It is not a column of numbers.
     """
     column = table.column(name)
-    if not pa.types.is_floating(column.type):
-        try:
-            column = column.cast(pa.float64())
-        except pa.ArrowException as error:
-            raise DataError(f"{path}: `{name}` is of type {column.type}, it should be float64.") from error
-    array: Array = column.to_numpy()
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if not any(is_number(kind) for is_number in _NUMERIC):
+        raise DataError(f"{path}: `{name}` is of type {kind}, it should be float64.")
+    array: Array = (column if pa.types.is_floating(column.type) else column.cast(pa.float64(), safe=False)).to_numpy()
     return array
 
 

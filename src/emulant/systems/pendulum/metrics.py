@@ -102,8 +102,8 @@ def _step(info: Info) -> float:
     return float(info["times"][0])
 
 
-def _valid(name: str, error: Any, above: float) -> dict[str, Metric]:
-    text = f"time before the first step with {name} above {above:g}"
+def _valid(name: str, error: Any, above: float, scale: str = "") -> dict[str, Metric]:
+    text = f"time before the first step with {name} above {above:g}{scale}"
     seconds, lyapunov = (
         partial(valid_time, error=error, above=above),
         partial(in_lyapunov_times, error=error, above=above),
@@ -125,7 +125,7 @@ MEASURED = {
 METRICS: Mapping[str, Metric] = {
     **_valid("NRSE", nrse, 0.4),
     **_valid("NRSE", nrse, 0.5),
-    **_valid("sMAPE", smape, 30),
+    **_valid("sMAPE", smape, 30, " on its scale of 0 to 200"),
     "cme": Metric(cumulative_maximum, "1", "cumulative maximum error, NRSE capped at 1", "lower"),
     "energy_drift": Metric(energy_error, "J", "median |E(forecast) - E(start)| then", "lower", aggregate="median"),
     **{

@@ -265,7 +265,8 @@ def open_dataset(path: str | Path, g: float | None = STANDARD_GRAVITY) -> Pendul
     path = Path(path)
     if path.is_dir() and Store(path).is_ours:
         files = tuple(_finished(path))
-        made, columns = _headers(_some(files, path))
+        _refuse_if_none(path, files)
+        made, columns = _headers(files)
         index = indexing.of_folder(path, files, path.name)
         return PendulumDataset(path, files, path.name, _numbered(index, path.name), made, columns)
     return open_files(path, _some(parquet_files(path), path), g)
@@ -288,6 +289,17 @@ def _some(files: Sequence[Path], path: Path) -> Sequence[Path]:
     if not files:
         raise DataError(f"{path}: holds no Parquet file of pendulums.", "Name a file, or one split of a run.")
     return files
+
+
+def _refuse_if_none(folder: Path, files: Sequence[Path]) -> None:
+    """A split that has no file is not finished, or the simulator could make none of its cases: then say why."""
+    if files:
+        return
+    cases = [case for sidecar in Store(folder).sidecars() for case in sidecar.cases]
+    if cases:
+        why = f"case {cases[0].case} is {cases[0].status}: {cases[0].reason}"
+        raise DataError(f"{folder}: none of its {len(cases)} cases is ok; {why}.", "Change [system], or the tolerance.")
+    raise DataError(f"{folder}: no shard of it is finished.", "`emulant generate` goes on with it.")
 
 
 def _finished(folder: Path) -> Iterator[Path]:

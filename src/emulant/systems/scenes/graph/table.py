@@ -40,6 +40,7 @@ class ContactGraphTable(TrainedTable):
     """px, standard deviation, on the input of an example."""
     velocity_noise: Annotated[float, Field(ge=0)] = 1.0
     """px/s; turned as much at the rim of a body."""
+    score: ClassVar[str | None] = "position_mse"
     recipe: ClassVar[TrainingTable] = TrainingTable(
         max_epochs=30,
         epoch_batches=50,
