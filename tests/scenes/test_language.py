@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import save_file
+from scenes_corpora import Corpora
 from small_scenes import Recordings, chain, crowd, disc, scene, swing, tower
 
 from emulant.errors import SurrogateError
@@ -28,20 +28,9 @@ from emulant.systems.scenes.language.groups import groups
 from emulant.systems.scenes.language.reading import read
 from emulant.systems.scenes.language.residuals import QUANTA, tell
 from emulant.systems.scenes.language.rollout import continued
-from emulant.systems.scenes.scene import Engine, Force, Scene
+from emulant.systems.scenes.scene import Engine, Force
 from emulant.training.table import TrainingTable
 from emulant.training.workshop import Workshop
-
-
-class Corpora(Recordings):
-    """With the columns that batches are drawn by."""
-
-    def __init__(self, scenes: list[Scene], frames: int = 40, difficulty: list[int] | None = None) -> None:
-        super().__init__(scenes, frames)
-        self.cases = self.cases.with_columns(
-            pl.Series("objects", [len(each.bodies) for each in scenes]),
-            pl.Series("difficulty", difficulty or [1] * len(scenes)),
-        )
 
 
 def bodies_of(data: Recordings, row: int) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any
 
 from emulant.dataset.seams import CaseResult, Dataset, Field, Finding, Learner, Metric, Product, Shard
 from emulant.dataset.tables import Table
-from emulant.surrogates.language_tables import GPTTable
+from emulant.surrogates.language_tables import GPTTable, LoRATable
 from emulant.systems.base import PERSISTENCE, BaseSystem
 from emulant.systems.scenes.catalogue import case_number, type_and_number
 from emulant.systems.scenes.config import ScenesConfig, ScenesEvaluation
@@ -43,6 +43,7 @@ class Scenes(BaseSystem):
     surrogates: Mapping[str, Learner] = {
         "contact_graph": Learner(ContactGraphTable, f"{GRAPH}:ContactGraph", extra="torch"),
         "gpt": Learner(GPTTable, f"{LANGUAGE}.gpt:GPT", extra="torch"),
+        "lfm2": Learner(LoRATable, f"{LANGUAGE}.lfm2:LFM2", extra="llm"),
     }
     baselines: Mapping[str, Learner] = {
         "persistence": PERSISTENCE,
