@@ -71,7 +71,7 @@ class LoRATable(LanguageTable):
     weights: str = "LiquidAI/LFM2-350M"
     """A hub id, a folder, or "random": a small random network of the same kind, for tests."""
     lora_rank: Positive = 32
-    lora_alpha: Annotated[float, Field(gt=0)] = 64.0
+    lora_alpha: Positive = 64
     gradient_checkpointing: bool = True
     """Activations are computed twice and kept once."""
     prompt_frames: Positive = 10

@@ -30,7 +30,7 @@ TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj", "in_proj", "w1", "w2", "w3"
 """LFM2's names of its linear maps; those of Llama would miss most of them."""
 ADAPTED = "adapters.safetensors"
 BASE = "base"
-RANDOM = {
+RANDOM: dict[str, Any] = {
     "hidden_size": 64,
     "num_hidden_layers": 4,
     "num_attention_heads": 4,
@@ -66,8 +66,8 @@ class Adapted(nn.Module):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # PEFT calls transformers by a name of before
             self.model: Any = get_peft_model(model, lora)
-        self.register_state_dict_post_hook(_only_adapters)
-        self.register_load_state_dict_post_hook(_adapters_are_enough)
+        self.register_state_dict_post_hook(_only_adapters)  # type: ignore[no-untyped-call]
+        self.register_load_state_dict_post_hook(_adapters_are_enough)  # type: ignore[no-untyped-call]
         found = sum(name.endswith("lora_A.default") for name, _ in self.named_modules())
         if self.first < 0 or found != adapters_of(model.config):
             raise SurrogateError(
@@ -138,7 +138,7 @@ def pretrained(weights: str, folder: Path | None = None) -> Any:
     from transformers import AutoModelForCausalLM, Lfm2Config, Lfm2ForCausalLM
     from transformers.utils import logging
 
-    logging.disable_progress_bar()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     place = folder / BASE if folder is not None and weights == "random" else weights
     try:
         with warnings.catch_warnings():
