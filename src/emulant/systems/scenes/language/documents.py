@@ -29,7 +29,9 @@ from emulant.systems.scenes.language.vocabulary import (
 )
 from emulant.systems.scenes.scene import BODY_KINDS, FORCE_KINDS, JOINT_KINDS, STATIC_KINDS
 
-CORNERS_OF = {"segment": 2, "circle": 1, "polygon": 4}
+_CORNERS = np.array([{"segment": 2, "circle": 1, "polygon": 4}.get(name, 0) for name in STATIC_KINDS])
+_STATICS, _BODIES = (np.array([WORDS.get(name, NOTHING) for name in kinds]) for kinds in (STATIC_KINDS, BODY_KINDS))
+"""By number of kind: corners that are told of a static piece, and the words."""
 
 
 class Document(NamedTuple):
@@ -98,26 +100,27 @@ def header(scene: Fields, bodies: Array) -> Array:
     """What does not change, as tokens with gaps: gravity, the engine's substeps, statics, forces, bodies, joints."""
     gravity = spelled(np.rint(np.append(scene["gravity"], scene["engine"][:1])))
     words = np.array([WORDS["scene"], WORDS["gravity"]])
-    parts = [words, gravity, *_statics(scene), _force(scene["force"])]
+    parts = [words, gravity, _statics(scene), _force(scene["force"])]
     parts += [_bodies(scene, bodies), *_joints(scene, bodies)]
     return np.concatenate([np.ravel(part) for part in parts]).astype(np.int64)
 
 
-def _statics(scene: Fields) -> list[Array]:
-    found = []
-    for piece in np.flatnonzero(scene["static_kind"]):
-        kind = STATIC_KINDS[scene["static_kind"][piece]]
-        corners = scene["static_points"][piece][: CORNERS_OF[kind]]
-        numbers = np.array(
-            [
-                10 * scene["static_radius"][piece],
-                100 * scene["static_friction"][piece],
-                100 * scene["static_elasticity"][piece],
-                *scene["static_velocity"][piece],
-            ]
-        )
-        found += [np.array([WORDS[kind]]), placed(np.rint(10 * corners)), spelled(np.rint(numbers))]
-    return found
+def _statics(scene: Fields) -> Array:
+    pieces = np.flatnonzero(scene["static_kind"])
+    kinds, count = scene["static_kind"][pieces], len(pieces)
+    corners = placed(np.rint(10 * scene["static_points"][pieces]))
+    corners[np.arange(corners.shape[1]) >= _CORNERS[kinds][:, None]] = NOTHING
+    numbers = np.column_stack(
+        [
+            10 * scene["static_radius"][pieces],
+            100 * scene["static_friction"][pieces],
+            100 * scene["static_elasticity"][pieces],
+            scene["static_velocity"][pieces],
+        ]
+    )
+    words = spelled(np.rint(numbers)).reshape(count, numbers.shape[1] * WIDTH)
+    places = corners.reshape(count, 2 * 2 * corners.shape[1])
+    return np.concatenate([_STATICS[kinds][:, None], places, words], axis=1)
 
 
 def _force(force: Array) -> Array:
@@ -130,7 +133,7 @@ def _force(force: Array) -> Array:
 
 
 def _bodies(scene: Fields, bodies: Array) -> Array:
-    kinds = np.array([WORDS.get(name, NOTHING) for name in BODY_KINDS])[scene["body_kind"][bodies]]
+    kinds = _BODIES[scene["body_kind"][bodies]]
     numbers = np.column_stack(
         [
             10 * scene["size"][bodies],

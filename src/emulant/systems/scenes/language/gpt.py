@@ -32,6 +32,8 @@ class GPT:
         self.config = config or self.Config()
         self.workshop = Workshop()
         self.network: Transformer | None = None
+        self.grouped = 0
+        """Scenes so far that were longer than the context and were continued in groups of bodies."""
 
     def fit(self, train: Dataset, validation: Dataset | None = None) -> None:
         """Train on stretches of frames; the monitor is the cross-entropy of what is to be said.
@@ -54,7 +56,10 @@ class GPT:
         """`state` (C, horizon, N, 6)."""
         static = {name: context.static[name] for name in STATIC_FIELDS}
         with threads(1):
-            frames, _ = continued(self._fitted(), context.fields["state"], static, horizon, self.config.context_tokens)
+            frames, cut = continued(
+                self._fitted(), context.fields["state"], static, horizon, self.config.context_tokens
+            )
+        self.grouped += cut
         return {"state": frames}
 
     def save(self, folder: Path) -> list[Path]:
