@@ -294,6 +294,10 @@ def resolve(target: Any) -> Any:
     return getattr(import_module(module), name)
 
 
+EXTRAS = {"llm": "peft"}
+"""The package that tells whether an extra is installed, where it has another name."""
+
+
 @dataclass(frozen=True)
 class Learner:
     """How a system names something that can be fitted, without importing it before it is needed.
@@ -325,7 +329,7 @@ class Learner:
         Raises:
             UsageError: It is not.
         """
-        if self.extra and find_spec(self.extra) is None:
+        if self.extra and find_spec(EXTRAS.get(self.extra, self.extra)) is None:
             raise UsageError(
                 f"{self.target}: needs the extra `{self.extra}`.",
                 f"Install it with `pip install 'emulant[{self.extra}]'`.",

@@ -35,7 +35,8 @@ class TrainingTable(Table):
     batch_size: Annotated[int, Field(ge=1)] = 64
     gradient_accumulation: Annotated[int, Field(ge=1)] = 1
     """Batches whose gradients make one step of the optimizer; the last step of an epoch takes what is left."""
-    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
+    optimizer: Literal["adam", "adamw", "adamw_8bit", "sgd"] = "adam"
+    """`adamw_8bit`: with moments of 8 bits, by bitsandbytes; it saves memory on a graphics card."""
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     gradient_clip: Annotated[float, Field(ge=0)] = 1.0

@@ -9,6 +9,7 @@ from typing import Any
 
 from emulant.dataset.seams import CaseResult, Dataset, Field, Finding, Learner, Metric, Product, Shard
 from emulant.dataset.tables import Table
+from emulant.surrogates.language_tables import GPTTable, LoRATable
 from emulant.systems.base import PERSISTENCE, BaseSystem
 from emulant.systems.scenes.catalogue import case_number, type_and_number
 from emulant.systems.scenes.config import ScenesConfig, ScenesEvaluation
@@ -20,6 +21,7 @@ from emulant.systems.scenes.scene import FIELDS, STEP
 
 LAWS = "emulant.systems.scenes.baselines"
 GRAPH = "emulant.systems.scenes.graph.surrogate"
+LANGUAGE = "emulant.systems.scenes.language"
 UNTRAINED: Mapping[str, Learner] = (
     {"untrained": Learner(ContactGraphTable, f"{GRAPH}:Untrained", extra="torch")} if find_spec("torch") else {}
 )
@@ -40,6 +42,8 @@ class Scenes(BaseSystem):
     kernels = ("emulant.systems.scenes.simulation", "emulant.systems.scenes.files")
     surrogates: Mapping[str, Learner] = {
         "contact_graph": Learner(ContactGraphTable, f"{GRAPH}:ContactGraph", extra="torch"),
+        "gpt": Learner(GPTTable, f"{LANGUAGE}.gpt:GPT", extra="torch"),
+        "lfm2": Learner(LoRATable, f"{LANGUAGE}.lfm2:LFM2", extra="llm"),
     }
     baselines: Mapping[str, Learner] = {
         "persistence": PERSISTENCE,

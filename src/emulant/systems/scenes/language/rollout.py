@@ -1,0 +1,159 @@
+"""A language model continues scenes: it says changes of velocity, code does the rest.
+
+The grammar leaves it no way out: every object of every frame is spoken of. Rows of a batch are groups of bodies; those
+of one scene wait for each other at the end of a frame, and are then shown what has become of their neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from emulant.dataset.seams import Array, Fields
+from emulant.systems.scenes.language.documents import document, entries
+from emulant.systems.scenes.language.groups import Group, groups
+from emulant.systems.scenes.language.residuals import Told, change, flight, moved, resting, tell
+from emulant.systems.scenes.language.vocabulary import (
+    DIGITS,
+    ESCAPE,
+    FREE,
+    NUMBER,
+    OBJECT,
+    OPENING,
+    STILL,
+    WIDTH,
+    ZERO,
+    allowed,
+    joined,
+    number_of,
+)
+
+ROWS = 24
+"""Documents that are continued side by side."""
+Talk: TypeAlias = Generator[tuple[list[int], int], int, None]
+"""Yields tokens to be read and what kind of token is to follow; is sent that token."""
+
+
+class Reader(Protocol):
+    """A language model that reads on where it has stopped, row by row."""
+
+    def cache(self, rows: int, room: int) -> Any:
+        """The memory of some rows."""
+
+    def read(self, tokens: Tensor, counts: Tensor, cache: Any) -> Tensor:
+        """Read (B, n) tokens, `counts` (B,) of them in each row; logits (B, V) after the last."""
+
+
+@dataclass
+class _Row:
+    scene: int
+    group: Group
+    unread: list[int] = field(default_factory=list)
+
+
+def continued(reader: Reader, states: Array, static: Fields, horizon: int, context_tokens: int) -> tuple[Array, int]:
+    """The `horizon` frames after states (C, K, N, 6), and how many scenes had to be cut into groups."""
+    told = tell(states, static)
+    rows, cut = _rows(told, static, states.shape[1], horizon, context_tokens)
+    parts = np.split(np.arange(len(states)), np.flatnonzero(_full(rows, len(states))) + 1)
+    frames = np.zeros((len(states), horizon, *states.shape[2:]))
+    for scenes in parts:
+        if len(scenes):
+            own = [row for row in rows if row.scene in set(scenes.tolist())]
+            _continue(reader, own, told, static, frames)
+    return frames, cut
+
+
+def _rows(told: Told, static: Fields, shown: int, horizon: int, context_tokens: int) -> tuple[list[_Row], int]:
+    """A row per group, with its prompt to be read."""
+    rows, cut = [], 0
+    for scene in range(len(told.first)):
+        fields = {name: array[scene] for name, array in static.items()}
+        parts = groups(fields, told.decoded[scene, -1], shown + horizon, context_tokens)
+        cut += len(parts) > 1
+        for group in parts:
+            prompt = document(static, told, scene, group.bodies, group.own, shown)
+            rows.append(_Row(scene, group, prompt.tokens.tolist()))
+    return rows, cut
+
+
+def _full(rows: Sequence[_Row], scenes: int) -> Array:
+    """(scenes - 1,) whether a batch ends after a scene."""
+    counts = np.bincount([row.scene for row in rows], minlength=scenes)
+    ends, total = np.zeros(scenes, dtype=bool), 0
+    for scene, count in enumerate(counts):
+        if total and total + count > ROWS:
+            ends[scene - 1], total = True, 0
+        total += count
+    return ends[:-1]
+
+
+def _continue(reader: Reader, rows: Sequence[_Row], told: Told, static: Fields, frames: Array) -> None:
+    """Fill `frames` for the scenes of some rows."""
+    chosen = np.array(sorted({row.scene for row in rows}))
+    one = {name: array[chosen] for name, array in static.items()}
+    place = {scene: number for number, scene in enumerate(chosen.tolist())}
+    state = told.decoded[chosen, -1]
+    cache = reader.cache(len(rows), max(len(row.unread) for row in rows) + 64)
+    for frame in range(frames.shape[1]):
+        free = flight(state, one)
+        still, said = change(resting(state), free, one), np.zeros_like(free)
+        talks = [_talk(row, said[place[row.scene]], still[place[row.scene]]) for row in rows]
+        _converse(reader, rows, talks, cache)
+        for row in rows:
+            others = row.group.bodies[row.group.own :]
+            if len(others):
+                spoken = entries(said[place[row.scene], others], still[place[row.scene], others])
+                spoken[:, 0] += row.group.own
+                row.unread += joined(spoken).tolist()
+        state = moved(free, said, one)
+        frames[chosen, frame] = state
+
+
+def _talk(row: _Row, said: Array, still: Array) -> Talk:
+    """A frame's entries of a group's own bodies; what is said is written into `said` (N, 6)."""
+    for name, body in enumerate(row.group.bodies[: row.group.own]):
+        token = yield [*row.unread, OBJECT + name], OPENING
+        row.unread = [token]
+        if token in (FREE, STILL):
+            said[body] = still[body] if token == STILL else 0
+            continue
+        for axis in range(3):
+            if axis:
+                token = yield row.unread, NUMBER
+                row.unread = [token]
+            word = [token]
+            while token == ESCAPE and len(word) < WIDTH:
+                word.append((yield row.unread, DIGITS))
+                row.unread = word[-1:]
+            said[body, axis] = number_of(word)
+        row.unread = [*row.unread, ZERO, ZERO, ZERO]  # places follow from velocities
+
+
+def _converse(reader: Reader, rows: Sequence[_Row], talks: Sequence[Talk], cache: Any) -> None:
+    """Let all rows talk until each has said its frame, one token of each at a time."""
+    legal = torch.from_numpy(allowed())
+    waiting = [next(talk, None) for talk in talks]
+    while any(waiting):
+        chunks, kinds = zip(*(asked or ([], OPENING) for asked in waiting), strict=True)
+        tokens = torch.zeros(len(rows), max(map(len, chunks)), dtype=torch.long)
+        for row, chunk in enumerate(chunks):
+            tokens[row, : len(chunk)] = torch.tensor(chunk)
+        with torch.no_grad():
+            logits = reader.read(tokens, torch.tensor([len(chunk) for chunk in chunks]), cache).float().cpu()
+        best = logits.masked_fill(~legal[list(kinds)], -torch.inf).argmax(dim=1).tolist()
+        waiting = [_send(talk, asked, token) for talk, asked, token in zip(talks, waiting, best, strict=True)]
+
+
+def _send(talk: Talk, asked: tuple[list[int], int] | None, token: int) -> tuple[list[int], int] | None:
+    if asked is None:
+        return None
+    try:
+        return talk.send(token)
+    except StopIteration:
+        return None
