@@ -115,3 +115,15 @@ def test_predict_names_a_file_that_is_too_short(run: Run, tmp_path: Path, emulan
     code, _, error = emulant("predict", run.folder.root, tmp_path / "scene.jsonl", "-o", tmp_path / "out.jsonl")
     assert code == 1
     assert "has 4 frames" in error
+
+
+def test_the_document_s_tree_has_the_scenes_that_its_metrics_are_of(run: Run, tmp_path: Path, emulant: Any) -> None:
+    target = tmp_path / "document"
+    code, out, error = emulant("export", run.folder.root, "--format", "document", "-o", target)
+    assert code == 0, error
+    files = [path for path in target.rglob("*") if path.is_file()]
+    assert f"{len(files)} files written" in out  # none over another
+    model, case = run.best(), run.dataset("test").cases.filter(family="billiards")["case"][0]
+    x = ScenePredictions(run.folder.predictions(model)).one("test", case, "", ("state",))["state"][0, 0, 0]
+    shown = (target / "predictions" / "billiards_scene_00001.txt").read_text()
+    assert shown.startswith(f"Frame 11: object 0 circle at ({x:.2f}, ")
