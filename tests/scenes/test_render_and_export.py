@@ -70,3 +70,11 @@ def test_held_out_scenes_can_be_read(scenes_run, tmp_path, emulant):
     assert sum(line.startswith("Frame ") for line in lines) == 20
     assert "Frame 7: object 0 circle at (" in "\n".join(lines)
     assert emulant("export", scenes_run / "test", *flags)[0] == 2, "pong is held out"
+
+
+def test_a_type_that_is_not_there_is_told_even_beside_one_that_is(scenes_run, tmp_path, emulant):
+    flags = ("--format", "text", "--types", "pong,bowling", "-o", tmp_path / "held_out.txt")
+    code, _, err = emulant("export", scenes_run / "test_heldout", *flags)
+    assert code == 2
+    assert "test_heldout has no scene of bowling" in err
+    assert not (tmp_path / "held_out.txt").exists()

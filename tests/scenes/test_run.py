@@ -10,14 +10,17 @@ import numpy as np
 import orjson
 import polars as pl
 import pytest
+from PIL import Image
 
 from emulant import stages
 from emulant import study as studies
 from emulant.folder import RunFolder
 from emulant.runs import Run
 from emulant.systems.scenes.evaluation import DOCUMENTED
+from emulant.systems.scenes.films import of_report
 from emulant.systems.scenes.jsonlines import read_scene, write_scene
 from emulant.systems.scenes.predictions import ScenePredictions
+from emulant.systems.scenes.readers import title
 
 STUDY = {
     "system": {"name": "scenes", "types": ["billiards", "projectile", "ramp_roll"], "frames": 35, "substeps": 4},
@@ -115,3 +118,31 @@ def test_predict_names_a_file_that_is_too_short(run: Run, tmp_path: Path, emulan
     code, _, error = emulant("predict", run.folder.root, tmp_path / "scene.jsonl", "-o", tmp_path / "out.jsonl")
     assert code == 1
     assert "has 4 frames" in error
+
+
+def test_the_document_s_tree_has_the_scenes_that_its_metrics_are_of(run: Run, tmp_path: Path, emulant: Any) -> None:
+    target = tmp_path / "document"
+    code, out, error = emulant("export", run.folder.root, "--format", "document", "-o", target)
+    assert code == 0, error
+    files = [path for path in target.rglob("*") if path.is_file()]
+    assert f"{len(files)} files written" in out  # none over another
+    model, case = run.best(), run.dataset("test").cases.filter(family="billiards")["case"][0]
+    x = ScenePredictions(run.folder.predictions(model)).one("test", case, "", ("state",))["state"][0, 0, 0]
+    shown = (target / "predictions" / "billiards_scene_00001.txt").read_text()
+    assert shown.startswith(f"Frame 11: object 0 circle at ({x:.2f}, ")
+
+
+def test_the_report_shows_the_median_and_the_worst_scene_unless_it_is_told_not_to(run: Run) -> None:
+    films = of_report(run)
+    assert [Path(film.file).stem for film in films] == [
+        f"{name}_{split}" for split in ("test", "test_heldout") for name in ("median", "worst")
+    ]
+    scores = run.case_scores.filter(split="test", model=run.best(), metric="position_mse", start="")
+    worst = scores.sort("value")["case"][-1]
+    assert films[1].title.endswith(f": {title(worst)}")
+    for film in films:
+        with Image.open(run.folder.root / film.file) as moving:
+            assert moving.n_frames == 30
+        assert (run.folder.root / film.still).is_file()
+    silent = studies.from_document({**STUDY, "evaluation": {**STUDY["evaluation"], "render": False}}, "test")
+    assert of_report(Run(run.folder, silent)) == []

@@ -1,16 +1,20 @@
 """Scenes on disk: both layouts give back what was simulated, and whatever is damaged is found and told."""
 
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
 import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from scenes_files import generated
 
 from emulant.errors import DataError
 from emulant.systems.scenes.catalogue import TYPES, case_number, make_scene
-from emulant.systems.scenes.files import digest, integers
+from emulant.systems.scenes.files import FRAMES, digest, integers, read_state
 from emulant.systems.scenes.header import header_of, scene_of
 from emulant.systems.scenes.jsonlines import read_scene, scene_path, write_scene
 from emulant.systems.scenes.readers import open_dataset
@@ -190,3 +194,20 @@ def test_tampered_physics_is_found(tmp_path):
     pressed = replace(scene.bodies[1], position=(scene.bodies[1].position[0], scene.bodies[1].position[1] - 2))
     overlapping = replace(scene, bodies=(scene.bodies[0], pressed, *scene.bodies[2:]))
     assert "overlap" in found(tampered(tmp_path, overlapping, state))
+
+
+def test_states_are_read_without_pandas(scenes_run):
+    code = (
+        "import sys; from pathlib import Path; from emulant.systems.scenes.readers import open_dataset; "
+        f"open_dataset(Path({str(scenes_run / 'test')!r})).read(['state']); assert 'pandas' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_empty_cells_are_told(tmp_path):
+    columns = {name: pa.array([1, 2, None if name == "vx" else 3], pa.int32()) for name in FRAMES.names}
+    path = tmp_path / "frames_x.parquet"
+    pq.write_table(pa.table(columns, schema=FRAMES), path)
+    with pq.ParquetFile(path) as file, pytest.raises(DataError, match="row group 0 has empty cells"):
+        read_state(file, path, 0, 1)

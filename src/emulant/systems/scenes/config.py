@@ -116,4 +116,4 @@ class ScenesEvaluation(EvaluationTable):
     max_scenes_per_type: Annotated[int, Field(ge=1)] = 100
     """The first ones of each type by number."""
     render: bool = True
-    """Draw truth beside prediction."""
+    """Draw films of truth beside prediction for the report, unless `report.films` is off."""

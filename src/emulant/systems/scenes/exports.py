@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +38,20 @@ def text(run: Any, splits: Sequence[str], target: Path, options: ExportOptions) 
 
 
 def document(run: Any, splits: Sequence[str], target: Path, options: ExportOptions) -> list[Path]:
-    """`metrics.json`, `predictions/`, `comparison_gifs/` and `checkpoints/` as the source document has them."""
+    """`metrics.json`, `predictions/`, `comparison_gifs/` and `checkpoints/` as the source document has them.
+
+    Names in `predictions/` do not tell the split, so a type that is in several has the first of them, as in
+    `metrics.json`.
+    """
     from emulant.systems.scenes.render import render
 
     model = run.best()
     written = [_copied(run.folder.metrics.with_name("metrics.json"), target / "metrics.json")]
-    for split, case in _cases(run, [split for split in splits if split.startswith("test")], options, evaluated=True):
+    tests, told = [split for split in run.test_splits if split in splits], dict[str, str]()
+    for split, case in _cases(run, tests, options, evaluated=True):
         type_, number = type_and_number(case)
+        if told.setdefault(type_, split) != split:
+            continue
         kept, scene = run.prediction(model, split, case), run.dataset(split).scene(case)
         lines = [frame_text(scene, row, int(kept["context"]) + 1 + k) for k, row in enumerate(kept["state"])]
         path = target / "predictions" / f"{type_}_scene_{number + 1:05d}.txt"
@@ -59,19 +66,24 @@ def document(run: Any, splits: Sequence[str], target: Path, options: ExportOptio
 
 def _cases(
     run: Any, splits: Sequence[str], options: ExportOptions, *, evaluated: bool = False
-) -> Iterator[tuple[str, int]]:
-    """The first scenes of each type that is asked for."""
-    types, any_found = chosen_types(options.types, run.study.config.system.types), False
+) -> Sequence[tuple[str, int]]:
+    """The first scenes of each type that is asked for, in each split.
+
+    Raises:
+        UsageError: There is none at all, or none of a type that is asked for by name.
+    """
+    known, chosen = run.study.config.system.types, []
+    types = chosen_types(options.types, known)
     for split in splits:
         dataset = run.dataset(split)
         if evaluated:
             dataset = run.study.system.evaluated(dataset, run.study.evaluation)
         for type_ in types:
-            for case in dataset.cases.filter(family=type_)["case"].to_list()[: options.scenes]:
-                any_found = True
-                yield split, case
-    if not any_found:
-        raise UsageError(f"--types {options.types}: {', '.join(splits)} has no scene of these types.")
+            chosen += [(split, case) for case in dataset.cases.filter(family=type_)["case"].to_list()[: options.scenes]]
+    absent = [name for name in types if name not in {type_and_number(case)[0] for _, case in chosen}]
+    if not chosen or (absent and types is not known):
+        raise UsageError(f"--types {options.types}: {', '.join(splits)} has no scene of {', '.join(absent)}.")
+    return chosen
 
 
 def _copied(source: Path, target: Path) -> Path:

@@ -115,9 +115,11 @@ def read_state(file: pq.ParquetFile, path: Path, group: int, bodies: int) -> NDA
     """The integers (T, N, 6) of one scene, out of an opened `frames` file.
 
     Raises:
-        DataError: They are damaged, or are not whole frames of that many bodies.
+        DataError: They are damaged, have empty cells, or are not whole frames of that many bodies.
     """
     table = parquet.read_group(file, path, group, QUANTITIES)
+    if any(column.null_count for column in table.columns):
+        raise DataError(f"{path}: row group {group} has empty cells.", parquet.MEND)
     if bodies < 1 or len(table) % bodies:
         raise DataError(f"{path}: row group {group} has {len(table)} rows for {bodies} objects.", parquet.MEND)
     frames = len(table) // bodies
@@ -125,7 +127,8 @@ def read_state(file: pq.ParquetFile, path: Path, group: int, bodies: int) -> NDA
 
 
 def _values(column: pa.ChunkedArray) -> NDArray[np.int32]:
-    whole: NDArray[np.int32] = np.concatenate([chunk.to_numpy() for chunk in column.chunks])  # its own way: by pandas
+    # `to_numpy` would import pandas where that is installed, half a second for nothing
+    whole: NDArray[np.int32] = np.concatenate([np.from_dlpack(chunk) for chunk in column.chunks])
     return whole
 
 

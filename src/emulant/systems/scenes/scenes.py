@@ -57,6 +57,7 @@ class Scenes(BaseSystem):
         "types": "emulant.systems.scenes.figures:ladder",
         "speed": "emulant.systems.scenes.figures:speed",
     }
+    films = "emulant.systems.scenes.films:of_report"
     PredictOptions = PredictOptions
     RenderOptions = RenderOptions
     render = "emulant.systems.scenes.render:render"
