@@ -146,3 +146,15 @@ def test_the_report_shows_the_median_and_the_worst_scene_unless_it_is_told_not_t
         assert (run.folder.root / film.still).is_file()
     silent = studies.from_document({**STUDY, "evaluation": {**STUDY["evaluation"], "render": False}}, "test")
     assert of_report(Run(run.folder, silent)) == []
+
+
+def test_comparisons_are_drawn_of_what_was_evaluated_and_the_rest_is_told(
+    run: Run, tmp_path: Path, emulant: Any
+) -> None:
+    code, _, error = emulant("render", run.folder.root, "--comparisons", "--scenes", "2", "-o", tmp_path / "all")
+    assert code == 0, error
+    names = {f"{name}_cmp{end}.gif" for name in STUDY["system"]["types"] for end in ("", "_2")}
+    assert {path.name for path in (tmp_path / "all").iterdir()} == names
+    code, _, error = emulant("render", run.folder.root, "--comparisons", "--types", "billiards,tower", "-o", tmp_path)
+    assert code == 2
+    assert "no scene of tower was evaluated" in error

@@ -77,17 +77,18 @@ def _comparisons(run: Any, types: Sequence[str], options: RenderOptions) -> list
     model = options.surrogate or run.best()
     run.entrant(model)
     folder = Path(options.output) if options.output else run.folder.root / "figures"
-    written = []
-    for type_ in types:
-        for index, (split, case) in enumerate(_scored(run, type_, options)):
-            suffix = f"_{index + 1}" if index else ""
-            path = folder / f"{type_}_cmp{suffix}.gif"
-            frames, colours = compared(run, model, split, case)
-            written.append(save_gif(path, frames, colours, options.fps))
-    if not written:
+    scenes = {type_: _scored(run, type_, options) for type_ in types}
+    absent = [type_ for type_, found in scenes.items() if not found]
+    if absent and (len(absent) == len(scenes) or types is not run.study.config.system.types):
         raise UsageError(
-            "emulant render --comparisons: no scene of these types was evaluated.", "See --types, --split."
+            f"emulant render --comparisons: no scene of {', '.join(absent)} was evaluated.", "See --types, --split."
         )
+    written = []
+    for type_, found in scenes.items():
+        for index, (split, case) in enumerate(found):
+            suffix = f"_{index + 1}" if index else ""
+            frames, colours = compared(run, model, split, case)
+            written.append(save_gif(folder / f"{type_}_cmp{suffix}.gif", frames, colours, options.fps))
     return written
 
 
