@@ -83,6 +83,13 @@ def test_several_draws_give_a_mean_and_a_spread(box: DarkBox, model: Noisy, tmp_
     assert sorted(three) == ["dm", "dm_std", "dmo", "gas", "gas_std", "stars", "stars_std"]
 
 
+def test_the_card_counts_the_draws_that_were_made(box: DarkBox, model: Noisy, tmp_path: Path) -> None:
+    for painter, draws in ((model, 3), (Identity(), 1)):
+        painter.fit(cutouts(8))
+        paint(painter, box, PLAN, tmp_path, samples=3)
+        assert orjson.loads((tmp_path / "painted.json").read_bytes())["samples"] == draws
+
+
 def test_it_goes_on_where_it_was_and_ends_in_the_same_bytes(box: DarkBox, model: Noisy, tmp_path: Path) -> None:
     whole = paint(model, box, PLAN, tmp_path / "whole", batch=2)
     assert model.asked == 5

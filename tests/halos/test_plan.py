@@ -5,7 +5,8 @@ from halos_boxes import write_pair
 from emulant import study as studies
 from emulant.errors import DataError, StudyError
 from emulant.systems.halos import plan
-from emulant.systems.halos.config import HalosConfig, SimulationTable, SystemTable
+from emulant.systems.halos.config import HalosConfig, HalosSplits, SimulationTable, SystemTable
+from emulant.systems.halos.halos import system
 from emulant.systems.halos.parameters import ASTROPHYSICS, RANGES
 
 
@@ -92,3 +93,13 @@ def test_camels_simulations_with_one_seed_share_a_split(tmp_path):
 def test_faults_of_a_study_are_told(override, message):
     with pytest.raises(StudyError, match=message):
         studies.load("halos", [override])
+
+
+def test_the_report_says_what_the_boxes_are_not_and_where_one_box_gives_no_interval():
+    baryonified, single = system.notes(config(boxes=3, response_boxes=0))
+    assert "baryonified" in baryonified
+    assert "test and test_ood: one box" in single
+
+    several = config(boxes=16, ood_boxes=0, response_boxes=2)
+    splits = HalosSplits(training=0.7, validation=0.1, test=0.2)
+    assert len(system.notes(several.model_copy(update={"splits": splits}))) == 1

@@ -16,7 +16,7 @@ from emulant.systems.halos.extraction import CellList
 from emulant.systems.halos.options import PredictOptions
 from emulant.systems.halos.parameters import fiducial, text_of
 from emulant.systems.halos.predict import found_halos, paint_snapshot
-from emulant.systems.halos.snapshots import write_dmo
+from emulant.systems.halos.snapshots import write_dmo, write_hydro
 
 COUNT = 30
 MASS = 0.3 * 2.77536627e11 * 50.0**3
@@ -77,3 +77,31 @@ def test_what_does_not_fit_is_refused(tree: Path, model: Identity, tmp_path: Pat
         paint_snapshot(model, tree / "SB9_7", tmp_path, PredictOptions(params=tmp_path / "other.txt"), config())
     with pytest.raises(DataError):
         paint_snapshot(model, tree / "SB9_8", tmp_path, PredictOptions(), config())
+
+
+def test_a_run_with_baryons_is_not_painted_once_more(tree: Path, model: Identity, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    dm, gas, stars = (rng.uniform(0, 50, (n, 3)) for n in (COUNT**3, COUNT**3 - 10, 10))
+    path = tmp_path / "Hydro" / "SB9_7" / "snap_090.hdf5"
+    write_hydro(path, dm, gas, stars, MASS / COUNT**3, 50.0, Cosmology.of(fiducial()))
+    options = PredictOptions(params=tree / "CosmoAstroSeed_test.txt")
+    with pytest.raises(DataError, match="no dark-matter-only run"):
+        paint_snapshot(model, path.parent, tmp_path / "out", options, config())
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_that_lacks_matter_is_not_painted(tree: Path, model: Identity, tmp_path: Path) -> None:
+    positions = np.random.default_rng(0).uniform(0, 50, (COUNT**3, 3))
+    path = tmp_path / "SB9_7" / "snap_090.hdf5"
+    write_dmo(path, positions, 0.9 * MASS / COUNT**3, 50.0, Cosmology.of(fiducial()))
+    with pytest.raises(DataError, match="Omega0 rho_c"):
+        paint_snapshot(model, path.parent, tmp_path / "out", PredictOptions(), config())
+
+
+def test_of_several_files_of_parameters_none_is_guessed(tree: Path, model: Identity, tmp_path: Path) -> None:
+    import shutil
+
+    shutil.copytree(tree, tmp_path / "DMO")
+    shutil.copy(tree / "CosmoAstroSeed_test.txt", tmp_path / "DMO" / "CosmoAstroSeed_other.txt")
+    with pytest.raises(DataError, match="2 files of parameters"):
+        paint_snapshot(model, tmp_path / "DMO" / "SB9_7", tmp_path / "out", PredictOptions(), config())

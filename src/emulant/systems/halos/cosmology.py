@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -137,5 +138,5 @@ def _loading(b: float, z: float) -> float:
 
 def _pressureless(q: Array, alpha: float, beta: float) -> Array:
     C = 14.2 / alpha + 386 / (1 + 69.9 * q**1.08)
-    logarithm = np.log(np.e + 1.8 * beta * q)
+    logarithm = np.log(math.e + 1.8 * beta * q)
     return np.asarray(logarithm / (logarithm + C * q**2))

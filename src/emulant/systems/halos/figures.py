@@ -95,7 +95,7 @@ def correction(run: Any) -> Drawing | None:
         ALL,
         "k / (h/Mpc)",
         "correlation",
-        "What baryons change, in the right place?",
+        "How well what baryons change is placed",
         "Correlation of species less its cosmic share of the box without baryons, painted with true.",
         perfect=1.0,
     )
@@ -142,7 +142,7 @@ def calibration(run: Any) -> Drawing | None:
 
     return Drawing(
         draw,
-        "Are the draws as wide as they should be?",
+        "How wide the draws are",
         "Share of cutouts whose true mass lies in the central 68 % and 95 % of the draws, by rank. Dashed: nominal.",
         "Coverage of the central 68 and 95 per cent: " + _spoken(rows, models, "coverage_68", ALL),
     )

@@ -120,6 +120,22 @@ class Halos(BaseSystem):
 
         return check(dataset)
 
+    def notes(self, config: HalosConfig) -> Sequence[str]:
+        """That gas and stars are no simulation, and where there are too few boxes to know an interval."""
+        found = []
+        if config.system.source.kind == "embedded":
+            found.append(
+                "Gas and stars are baryonified: a model with known scatter puts them into a dark-matter box. "
+                "They are no hydrodynamical simulation, and figures of papers about those are not comparable."
+            )
+        tests = [box.split for box in plan.boxes(config) if box.split.startswith("test")]
+        if single := sorted({split for split in tests if tests.count(split) == 1}):
+            found.append(
+                f"Halos and simulations of one box are not independent, so intervals are over boxes. "
+                f"{' and '.join(single)}: one box only, so intervals there have no width and say nothing."
+            )
+        return found
+
     def describe(self, dataset: Dataset, evaluation: Any, folder: Path) -> Any:
         from emulant.systems.halos.metrics import with_mass_bins
 

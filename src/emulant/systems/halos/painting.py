@@ -104,7 +104,7 @@ def paint(
         maps |= {f"{name}_std": each for name, each in zip(SPECIES, spread, strict=True)}
     stored = {name: array.astype(np.float32) for name, array in maps.items()}
     write_npz(target / f"{MAPS}.npz", stored)
-    write_json(target / CARD, _card(box, geometry, places, stored, samples, seed, key))
+    write_json(target / CARD, _card(box, geometry, places, stored, draws, seed, key))
     shutil.rmtree(target / UNFINISHED, ignore_errors=True)
     return stored
 
@@ -168,8 +168,9 @@ def _fingerprint(model: Emulator) -> str:
 
 
 def _card(
-    box: DarkBox, geometry: Geometry, places: Places, maps: Mapping[str, Array], samples: int, seed: int, key: str
+    box: DarkBox, geometry: Geometry, places: Places, maps: Mapping[str, Array], draws: int, seed: int, key: str
 ) -> dict[str, Any]:
+    """About the maps; `samples` is how many draws they are of, one if the painter draws nothing."""
     total = float(maps["dmo"].sum(dtype=np.float64))
     painted = float(sum(maps[name].sum(dtype=np.float64) for name in SPECIES))
     return {
@@ -180,7 +181,7 @@ def _card(
         "box_size": geometry.box_size,
         "halos": len(box.halos),
         "parameters": dict(box.parameters),
-        "samples": samples,
+        "samples": draws,
         "seed": seed,
         "source_sha256": box.source,
         "key": key,

@@ -40,6 +40,7 @@ def paint_snapshot(model: Any, source: Path, target: Path, options: PredictOptio
             f"{source}: its box is {snapshot.box_size:g} Mpc/h, the model was trained on {table.box_size:g}.",
             "Paint boxes of the study's size.",
         )
+    _require_dark_matter_only(snapshot)
     loaded = snapshot.kind(DARK).load()
     particles = CellList.of(loaded.positions, loaded.masses, snapshot.box_size)
     halos = _halos(source, options, table.source.snapshot, particles).above(table.mass_threshold)
@@ -48,6 +49,19 @@ def paint_snapshot(model: Any, source: Path, target: Path, options: PredictOptio
     geometry = Geometry(table.box_size, table.npix, table.resolution, tuple(table.scales))
     asked = {"samples": options.samples, "seed": options.seed, "batch": options.batch}
     also(target, paint(model, box, geometry, target, **asked), options.format, table.box_size)
+
+
+def _require_dark_matter_only(snapshot: Snapshot) -> None:
+    """Raises:
+    DataError: The snapshot has gas or stars, which would be left out and painted anew, or not all of its matter.
+    """
+    others = [kind for kind, count in enumerate(snapshot.files.particles) if count and kind != DARK]
+    if others:
+        raise DataError(
+            f"{snapshot.files.first.path}: holds PartType{others[0]}, so it is no dark-matter-only run.",
+            "Give the simulation's folder in the tree of runs without baryons, such as DMO/SB35_0.",
+        )
+    snapshot.check_closure()
 
 
 def _halos(source: Path, options: PredictOptions, snapshot: int, particles: CellList) -> Halos:
@@ -94,7 +108,9 @@ def found_halos(particles: CellList) -> Halos:
 def _parameters(source: Path, options: PredictOptions, snapshot: Snapshot) -> dict[str, float]:
     """From the file that is named, one beside the simulation, or the header."""
     beside = sorted(source.parent.glob("CosmoAstroSeed_*.txt"))
-    path = options.params or (beside[0] if len(beside) == 1 else None)
+    if options.params is None and len(beside) > 1:
+        raise DataError(f"{source.parent}: holds {len(beside)} files of parameters.", "Choose one by --params.")
+    path = options.params or next(iter(beside), None)
     if path is not None:
         return parameters.read(path).of(source.name)
     return {key: snapshot.files.first.number(*names) for key, names in HEADER.items()}

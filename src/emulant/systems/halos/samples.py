@@ -179,7 +179,7 @@ def _refuse_zeros(pair: SimulationPair, zeros: dict[str, float]) -> None:
         raise SimulationError(
             f"simulation {pair.simulation}: {zeros[name]:.2%} of the pixels of `{name}` hold no mass, "
             f"more than {MOST_ZEROS:.1%}.",
-            "Raise system.simulation.particles or refine, or lower system.npix and resolution.",
+            "Lower system.npix and resolution; of embedded boxes, system.simulation.particles or refine may be raised.",
         )
 
 

@@ -66,7 +66,7 @@ class ParameterScale:
             raise DataError(
                 f"the data have the parameters {', '.join(names) or 'none'}; "
                 f"the model was trained with {', '.join(self.names) or 'none'}.",
-                "Give it the same ones, in the same order.",
+                "Give it the same ones, in the same order; `emulant predict` takes them from a file, by --params.",
             )
 
 
