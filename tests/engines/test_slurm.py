@@ -158,6 +158,7 @@ def test_scripts_that_slurm_refuses_leave_no_job_behind(tmp_path, slurm, call, s
     assert not squeue(slurm, run)
 
 
+@pytest.mark.soak  # it waits for signals that a busy machine delivers late
 def test_training_whose_time_is_up_goes_back_into_the_queue(tmp_path, slurm, call, wait, study):
     run, setup = tmp_path / "run", tmp_path / "setup.sh"
     setup.write_text(
