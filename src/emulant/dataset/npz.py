@@ -15,8 +15,8 @@ import numpy as np
 import polars as pl
 
 from emulant.dataset.atomic import write_npz
+from emulant.dataset.batching import in_batches
 from emulant.dataset.seams import Array, Dataset, Field, Product, Shard
-from emulant.dataset.seeds import stream
 from emulant.dataset.store import Store
 from emulant.errors import DataError, EmulantError
 
@@ -145,11 +145,7 @@ class ArrayDataset:
     def batches(
         self, size: int, fields: Sequence[str], *, seed: int | None = None, epoch: int = 0
     ) -> Iterator[dict[str, Array]]:
-        order = np.array(self.cases["case"].to_list())
-        if seed is not None:
-            order = stream(seed, "training", epoch).permutation(order)
-        for start in range(0, len(order), size):
-            yield self.read(fields, order[start : start + size].tolist())
+        return in_batches(self.read, self.cases["case"].to_numpy(), size, fields, seed, epoch)
 
     def select(self, cases: Sequence[int]) -> Dataset:
         wanted = pl.DataFrame({"case": list(cases)}, schema={"case": pl.Int64})

@@ -121,12 +121,9 @@ def _means(weights: Array, values: Array) -> Array:
 
 def _medians(weights: Array, values: Array) -> Array:
     """Medians (R,) of values (C,) that count as often as the weights (R, C) say; of two middle values the mean."""
-    known = ~np.isnan(values)
-    order = np.argsort(values[known])
-    ordered, counts = values[known][order], weights[:, known][:, order]
+    ordered, reached = _cumulated(weights, values)
     if not len(ordered):
         return np.full(len(weights), np.nan)
-    reached = np.cumsum(counts, axis=1)
     half = reached[:, -1:] / 2
     lower, upper = (np.minimum((reached < edge).sum(axis=1), len(ordered) - 1) for edge in (half, half + 0.5))
     medians: Array = np.where(half[:, 0] > 0, (ordered[lower] + ordered[upper]) / 2, np.nan)
@@ -135,16 +132,20 @@ def _medians(weights: Array, values: Array) -> Array:
 
 def _reached(weights: Array, values: Array, share: float) -> Array:
     """The smallest of the values (C,) at which that share of the weights (R, C) is reached, for each draw."""
-    known = ~np.isnan(values)
-    order = np.argsort(values[known])
-    ordered, counts = values[known][order], weights[:, known][:, order]
+    ordered, reached = _cumulated(weights, values)
     if not len(ordered):
         return np.full(len(weights), np.nan)
-    reached = np.cumsum(counts, axis=1)
     total = reached[:, -1:]
     index = np.minimum((reached < share * total * (1 - 1e-12)).sum(axis=1), len(ordered) - 1)
     found: Array = np.where(total[:, 0] > 0, ordered[index], np.nan)
     return found
+
+
+def _cumulated(weights: Array, values: Array) -> tuple[Array, Array]:
+    """The defined ones of the values (C,) in order, and the weight (R, ...) of each draw up to each of them."""
+    known = ~np.isnan(values)
+    order = np.argsort(values[known])
+    return values[known][order], np.cumsum(weights[:, known][:, order], axis=1)
 
 
 def _quantiles(samples: Array, tail: float) -> tuple[Array, Array]:

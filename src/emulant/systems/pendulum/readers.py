@@ -25,9 +25,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from emulant.dataset import parquet
+from emulant.dataset.batching import in_batches
 from emulant.dataset.npz import case_row
 from emulant.dataset.seams import Array, Field
-from emulant.dataset.seeds import stream
 from emulant.dataset.store import Store
 from emulant.errors import DataError
 from emulant.systems.pendulum import index as indexing
@@ -140,11 +140,7 @@ class PendulumDataset:
         self, size: int, fields: Sequence[str], *, seed: int | None = None, epoch: int = 0
     ) -> Iterator[dict[str, Array]]:
         """`read` in pieces of `size` cases; shuffled as a pure function of (seed, epoch) if seed is given."""
-        order = self.index["case"].to_numpy()
-        if seed is not None:
-            order = stream(seed, "training", epoch).permutation(order)
-        for start in range(0, len(order), size):
-            yield self.read(fields, order[start : start + size].tolist())
+        return in_batches(self.read, self.index["case"].to_numpy(), size, fields, seed, epoch)
 
     def select(self, cases: Sequence[int]) -> PendulumDataset:
         """The same dataset with just these cases, in this order.

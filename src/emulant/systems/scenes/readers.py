@@ -13,9 +13,9 @@ import orjson
 import polars as pl
 
 from emulant.dataset import parquet
+from emulant.dataset.batching import in_batches
 from emulant.dataset.npz import case_row
 from emulant.dataset.seams import Array, Field
-from emulant.dataset.seeds import stream
 from emulant.dataset.store import Store
 from emulant.errors import DataError
 from emulant.systems.scenes.arrays import padded_states, scene_arrays
@@ -145,11 +145,7 @@ class ScenesDataset:
     def batches(
         self, size: int, fields: Sequence[str], *, seed: int | None = None, epoch: int = 0
     ) -> Iterator[dict[str, Array]]:
-        order = self.cases["case"].to_numpy()
-        if seed is not None:
-            order = stream(seed, "training", epoch).permutation(order)
-        for start in range(0, len(order), size):
-            yield self.read(fields, order[start : start + size].tolist())
+        return in_batches(self.read, self.cases["case"].to_numpy(), size, fields, seed, epoch)
 
     def select(self, cases: Sequence[int]) -> ScenesDataset:
         for case in cases:

@@ -15,9 +15,8 @@ from emulant.surrogates.transformer import Transformer
 from emulant.systems.scenes.language import vocabulary
 from emulant.systems.scenes.language.examples import Corpus
 from emulant.systems.scenes.language.objective import objective, staged
-from emulant.systems.scenes.language.rollout import continued
-from emulant.systems.scenes.layout import STATIC_FIELDS
-from emulant.training.process import initialised, threads
+from emulant.systems.scenes.language.rollout import forecast
+from emulant.training.process import initialised
 from emulant.training.weights import Extras
 from emulant.training.workshop import Workshop
 
@@ -54,11 +53,7 @@ class GPT:
 
     def forecast(self, context: Context, horizon: int) -> dict[str, Array]:
         """`state` (C, horizon, N, 6)."""
-        static = {name: context.static[name] for name in STATIC_FIELDS}
-        with threads(1):
-            frames, cut = continued(
-                self._fitted(), context.fields["state"], static, horizon, self.config.context_tokens
-            )
+        frames, cut = forecast(self._fitted(), context, horizon, self.config.context_tokens)
         self.grouped += cut
         return {"state": frames}
 

@@ -20,9 +20,8 @@ from emulant.surrogates.language_tables import LoRATable
 from emulant.systems.scenes.language import vocabulary
 from emulant.systems.scenes.language.examples import Corpus
 from emulant.systems.scenes.language.objective import objective, staged
-from emulant.systems.scenes.language.rollout import continued
-from emulant.systems.scenes.layout import STATIC_FIELDS
-from emulant.training.process import initialised, threads
+from emulant.systems.scenes.language.rollout import forecast
+from emulant.training.process import initialised
 from emulant.training.weights import Extras, read_weights, write_weights
 from emulant.training.workshop import Workshop
 
@@ -184,11 +183,7 @@ class LFM2:
 
     def forecast(self, context: Context, horizon: int) -> dict[str, Array]:
         """`state` (C, horizon, N, 6)."""
-        static = {name: context.static[name] for name in STATIC_FIELDS}
-        with threads(1):
-            frames, cut = continued(
-                self._fitted(), context.fields["state"], static, horizon, self.config.context_tokens
-            )
+        frames, cut = forecast(self._fitted(), context, horizon, self.config.context_tokens)
         self.grouped += cut
         return {"state": frames}
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from emulant.dataset.seams import Array, Fields
+from emulant.dataset.seams import Array, Context, Fields
 from emulant.systems.scenes.language.documents import document, entries
 from emulant.systems.scenes.language.groups import Group, groups
 from emulant.systems.scenes.language.residuals import Told, change, flight, moved, resting, tell
@@ -32,6 +32,8 @@ from emulant.systems.scenes.language.vocabulary import (
     joined,
     number_of,
 )
+from emulant.systems.scenes.layout import STATIC_FIELDS
+from emulant.training.process import threads
 
 ROWS = 24
 """Documents that are continued side by side."""
@@ -54,6 +56,13 @@ class _Row:
     scene: int
     group: Group
     unread: list[int] = field(default_factory=list)
+
+
+def forecast(reader: Reader, context: Context, horizon: int, context_tokens: int) -> tuple[Array, int]:
+    """The `horizon` frames after a context, (C, horizon, N, 6), and how many scenes had to be cut into groups."""
+    static = {name: context.static[name] for name in STATIC_FIELDS}
+    with threads(1):
+        return continued(reader, context.fields["state"], static, horizon, context_tokens)
 
 
 def continued(reader: Reader, states: Array, static: Fields, horizon: int, context_tokens: int) -> tuple[Array, int]:
