@@ -15,11 +15,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Run", "__version__", "evaluate", "generate", "open", "report", "run", "train", "validate"]
+__all__ = [
+    "Range",
+    "Run",
+    "__version__",
+    "evaluate",
+    "generate",
+    "open",
+    "report",
+    "run",
+    "sweep",
+    "train",
+    "validate",
+]
 
 if TYPE_CHECKING:
-    from emulant.api import evaluate, generate, open, report, run, train, validate
+    from emulant.api import evaluate, generate, open, report, run, sweep, train, validate
     from emulant.runs import Run
+    from emulant.sweeping.space import Range
 
 
 def __getattr__(name: str) -> Any:

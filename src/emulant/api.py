@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,12 @@ from emulant.engines.local import Local, available_cores
 from emulant.errors import UsageError
 from emulant.runs import Run
 from emulant.study import Study
+from emulant.sweeping.comparison import Comparison
+from emulant.sweeping.points import Base
+from emulant.sweeping.search import search
+from emulant.sweeping.space import Range, checked
+from emulant.sweeping.space import read as read_space
+from emulant.sweeping.sweep import over_grid
 from emulant.validation import validate as _validate
 
 Source = str | Path | Study
@@ -71,6 +77,48 @@ def generate(
     return stages.generate(loaded, folder, splits=splits, engine=_engine(workers, executor), **options)
 
 
+def sweep(
+    study: Source,
+    folder: str | Path,
+    over: Mapping[str, Sequence[Any] | Range] | Sequence[str],
+    *,
+    optimize: str = "",
+    trials: int = 0,
+    surrogates: Sequence[str] = (),
+    overrides: Sequence[str] = (),
+    seed: int | None = None,
+    workers: int | None = None,
+    executor: Executor | None = None,
+    system: System | None = None,
+    **options: Any,
+) -> Comparison:
+    """Many runs that differ in a few keys, compared on the validation split; goes on where it stopped.
+
+    Args:
+        study: As in `run`.
+        folder: Gets `points/`, a run folder each, `sweep.csv` and `sweep.html`.
+        over: Dotted key -> values, or a `Range`; or texts as after `--over`.
+        optimize: Search what is best by this metric of the system, or by `loss`; empty: all combinations.
+        trials: How many points the search tries in all.
+        surrogates: Only these are trained; empty: all of the study.
+        overrides, seed, workers, executor, system: As in `run`.
+        options: `listen`, and for a grid `only`, as in `emulant.sweeping.sweep`.
+
+    Returns:
+        The comparison: `frame` has every score, `best` the best point.
+
+    Raises:
+        UsageError: The study, a key or a value is wrong; nothing has been computed.
+    """
+    space = checked(over) if isinstance(over, Mapping) else read_space(over)
+    document = study.document() if isinstance(study, Study) else studies.read(study, overrides, seed)
+    source, known = (study.source, study.system) if isinstance(study, Study) else (str(study), system)
+    base, engine = Base(document, source, known, tuple(surrogates)), _engine(workers, executor)
+    if optimize:
+        return search(base, space, Path(folder), optimize, trials, engine=engine, **options)
+    return over_grid(base, space, Path(folder), engine=engine, **options)
+
+
 def open(folder: str | Path, study: str | Path | None = None, system: System | None = None) -> Run:
     """Open a run folder, or a tree that was made elsewhere to a source document (`study` then says what it is)."""
     return Run.open(folder, study, system)
@@ -112,4 +160,4 @@ def _engine(workers: int | None, executor: Executor | None) -> Engine:
     return OnExecutor(executor) if executor else Local(workers or available_cores())
 
 
-__all__ = ["Run", "evaluate", "generate", "open", "report", "run", "train", "validate"]
+__all__ = ["Range", "Run", "evaluate", "generate", "open", "report", "run", "sweep", "train", "validate"]

@@ -11,6 +11,8 @@ class RunFolder:
     """The paths below one run; nothing is created by naming it."""
 
     root: Path
+    scores: str = "evaluation"
+    """Where scores and predictions lie; those on another split than the test splits lie in a place of their own."""
 
     @property
     def study(self) -> Path:
@@ -28,21 +30,21 @@ class RunFolder:
 
     @property
     def metrics(self) -> Path:
-        return self.root / "evaluation" / "metrics.csv"
+        return self.root / self.scores / "metrics.csv"
 
     @property
     def case_scores(self) -> Path:
-        return self.root / "evaluation" / "cases.csv"
+        return self.root / self.scores / "cases.csv"
 
     @property
     def evaluation_card(self) -> Path:
-        return self.root / "evaluation" / "evaluation.json"
+        return self.root / self.scores / "evaluation.json"
 
     def predictions(self, model: str) -> Path:
-        return self.root / "evaluation" / "predictions" / model
+        return self.root / self.scores / "predictions" / model
 
     def probe(self, model: str, split: str) -> Path:
-        return self.root / "evaluation" / "probes" / model / f"{split}.npz"
+        return self.root / self.scores / "probes" / model / f"{split}.npz"
 
     @property
     def figures(self) -> Path:
@@ -59,6 +61,10 @@ class RunFolder:
     @property
     def events(self) -> Path:
         return self.root / "logs" / "events.jsonl"
+
+    def curves(self, model: str) -> Path:
+        """The training curves of a network: a row an epoch."""
+        return self.root / "logs" / model / "metrics.csv"
 
     @property
     def slurm(self) -> Path:

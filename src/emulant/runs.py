@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 Kind = Literal["surrogate", "baseline", "oracle"]
+KINDS: tuple[Kind, ...] = ("surrogate", "baseline", "oracle")
 CARD_VERSION = 1
 
 
@@ -69,6 +70,8 @@ class Run:
 
     folder: RunFolder
     study: Study
+    judged: str = ""
+    """The split that is scored in place of the test splits; empty: those."""
 
     @classmethod
     def open(cls, path: str | Path, study: str | Path | None = None, system: System | None = None) -> Run:
@@ -96,6 +99,10 @@ class Run:
         document = studies.overridden(self.study.document(), overrides)
         return replace(self, study=studies.from_document(document, self.study.source, self.study.system))
 
+    def judged_on(self, split: str) -> Run:
+        """The same run, scored on another split than the test splits; those scores lie in `evaluation/SPLIT/`."""
+        return replace(self, folder=RunFolder(self.folder.root, f"evaluation/{split}"), judged=split)
+
     # -- data
 
     @property
@@ -111,6 +118,9 @@ class Run:
 
     @property
     def test_splits(self) -> tuple[str, ...]:
+        """The splits that are scored, of those that are there."""
+        if self.judged:
+            return (self.judged,) if self.judged in self.splits else ()
         return tuple(name for name in self.splits if name.startswith("test"))
 
     def dataset(self, split: str) -> Dataset:

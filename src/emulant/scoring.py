@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from emulant.evaluation import cases as case_tables
 from emulant.evaluation import forecasts, scores
 from emulant.evaluation.emulations import emulate
 from emulant.evaluation.probes import probed
-from emulant.runs import Entrant, Run, sealed
+from emulant.runs import KINDS, Entrant, Kind, Run, sealed
 
 
 def splits_to_test(run: Run) -> Sequence[str]:
@@ -28,6 +28,8 @@ def splits_to_test(run: Run) -> Sequence[str]:
     Raises:
         UsageError: There is none.
     """
+    if run.judged:
+        return [run.judged]
     asked = [name for name in run.study.system.splits(run.study.config) if name.startswith("test")]
     splits = asked if run.is_ours else run.test_splits
     if not splits:
@@ -35,13 +37,13 @@ def splits_to_test(run: Run) -> Sequence[str]:
     return splits
 
 
-def scored(run: Run, notes: list[str]) -> list[Entrant]:
-    """Who is scored: everybody; in a tree made elsewhere those surrogates that came with it.
+def scored(run: Run, notes: list[str], kinds: Collection[Kind] = KINDS) -> list[Entrant]:
+    """Who of those kinds is scored: everybody; in a tree made elsewhere those surrogates that came with it.
 
     Raises:
         SurrogateError: A surrogate of our own run is not the one that the study and the data ask for.
     """
-    entrants = list(run.entrants())
+    entrants = [entrant for entrant in run.entrants() if entrant.kind in kinds]
     if run.is_ours:
         for entrant in entrants:
             if not run.is_fitted(entrant):

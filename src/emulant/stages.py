@@ -6,7 +6,7 @@ folder that holds the stage before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from multiprocessing import current_process
@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from emulant import scoring
+from emulant import lending, scoring
 from emulant.claim import adopt, claim
 from emulant.dataset.atomic import write_json
 from emulant.dataset.environment import environment
@@ -27,15 +27,15 @@ from emulant.evaluation import scores
 from emulant.folder import RunFolder
 from emulant.journal import logged
 from emulant.reporting.table import require_film_format
-from emulant.runs import CARD_VERSION, Entrant, Run, read_json, sealed
+from emulant.runs import CARD_VERSION, KINDS, Entrant, Kind, Run, read_json, sealed
 from emulant.study import Study
-from emulant.training.workshop import Trainable, Workshop
+from emulant.training.workshop import MARK, Trainable, Workshop
 
 Listener = Callable[[str, int, int], None]
 """Hears of progress: what is being done, how much of it is done, how much there is."""
 
 
-def _silent(_what: str, _done: int, _total: int) -> None:
+def silent(_what: str, _done: int, _total: int) -> None:
     """The listener of those who do not want to hear."""
 
 
@@ -60,7 +60,7 @@ def run(
     engine: Engine | None = None,
     fresh: bool = False,
     retry_failed: bool = False,
-    listen: Listener = _silent,
+    listen: Listener = silent,
 ) -> Run:
     """Everything: simulate, fit, score, report. Goes on where it stopped.
 
@@ -111,7 +111,8 @@ def generate(
     engine: Engine | None = None,
     fresh: bool = False,
     retry_failed: bool = False,
-    listen: Listener = _silent,
+    lenders: Sequence[Run] = (),
+    listen: Listener = silent,
 ) -> dict[str, SplitSummary]:
     """Simulate what is missing of the study's data.
 
@@ -122,6 +123,7 @@ def generate(
         engine: Where shards run; None: processes of this machine, one per core.
         fresh: Throw away what the folder holds of another study.
         retry_failed: Try failed cases again.
+        lenders: Runs that may hold some of these very shards: theirs are linked, not simulated again.
 
     Raises:
         UsageError: The folder holds other data, or a split or pass is not one of the study's.
@@ -149,7 +151,10 @@ def generate(
             for store in {work.store(shard) for shard in asked}:
                 store.begin()
             todo = [
-                shard for shard in asked if not work.store(shard).is_done(shard, work.key, retry_failed=retry_failed)
+                shard
+                for shard in asked
+                if not work.store(shard).is_done(shard, work.key, retry_failed=retry_failed)
+                and not lending.shard(work, shard, lenders, retry_failed=retry_failed)
             ]
             _work_off(engine, work, asked, todo, listen)
             open_shards += todo
@@ -220,7 +225,7 @@ def _judge(study: Study, summaries: Mapping[str, SplitSummary]) -> None:
 # -- train --------------------------------------------------------------------------------------------------------
 
 
-def train(run: Run, names: Sequence[str] | None = None, *, listen: Listener = _silent) -> dict[str, bool]:
+def train(run: Run, names: Sequence[str] | None = None, *, listen: Listener = silent) -> dict[str, bool]:
     """Fit what the study asks for and the data have changed for.
 
     Args:
@@ -252,11 +257,11 @@ def train(run: Run, names: Sequence[str] | None = None, *, listen: Listener = _s
 def _workshop(run: Run, entrant: Entrant, listen: Listener) -> Workshop:
     """Where a network trains; a checkpoint of other settings or data is thrown away, one of these is gone on from."""
     key, folder = run.model_key(entrant), run.folder.model_card(entrant.name).parent
-    mark = folder / "training.json"
+    mark = folder / MARK
     if not mark.is_file() or read_json(mark, "").get("key") != key:
         (folder / "last.ckpt").unlink(missing_ok=True)
         write_json(mark, {"key": key})
-    logs = run.folder.events.parent / entrant.name
+    logs = run.folder.curves(entrant.name).parent
     return Workshop(entrant.name, folder, logs, run.study.config.seed, key, listen)
 
 
@@ -293,11 +298,14 @@ def _fit(run: Run, entrant: Entrant, listen: Listener) -> None:
 # -- evaluate -----------------------------------------------------------------------------------------------------
 
 
-def evaluate(run: Run, *, listen: Listener = _silent) -> dict[str, Any]:
+def evaluate(run: Run, *, kinds: Collection[Kind] = KINDS, listen: Listener = silent) -> dict[str, Any]:
     """Roll every model out against the truth of every test split and score it.
 
     Predictions are kept and every score follows from them; those whose model and data have not changed are not made
     again. Baselines and oracles are fitted here if they are not yet.
+
+    Args:
+        kinds: Only models of these kinds.
 
     Returns:
         What `evaluation/evaluation.json` holds: which baseline is the best where, notes, units and meanings.
@@ -308,9 +316,9 @@ def evaluate(run: Run, *, listen: Listener = _silent) -> dict[str, Any]:
     """
     for split in scoring.splits_to_test(run):
         run.verify(split)
-    train(run, [entrant.name for entrant in run.entrants() if entrant.kind != "surrogate"])
+    train(run, [entrant.name for entrant in run.entrants() if entrant.kind in kinds and entrant.kind != "surrogate"])
     tests, notes = scoring.tests_of(run)
-    entrants, found = scoring.scored(run, notes), list[scores.CaseScores]()
+    entrants, found = scoring.scored(run, notes, kinds), list[scores.CaseScores]()
     known = run.study.system.scoring(run)
     for index, entrant in enumerate(entrants):
         listen("evaluate", index, len(entrants))
@@ -323,7 +331,7 @@ def evaluate(run: Run, *, listen: Listener = _silent) -> dict[str, Any]:
 # -- report -------------------------------------------------------------------------------------------------------
 
 
-def report(run: Run, *, listen: Listener = _silent) -> Path:
+def report(run: Run, *, listen: Listener = silent) -> Path:
     """Draw the figures and films and write `report.json` and `report.html`.
 
     Returns:

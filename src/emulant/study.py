@@ -174,6 +174,11 @@ def load(
         StudyError: All faults of the study.
         UsageError: There is no such study, or an override is not of the form `key=value`.
     """
+    return from_document(read(source, overrides, seed), str(source), system)
+
+
+def read(source: str | Path, overrides: Sequence[str] = (), seed: int | None = None) -> Document:
+    """The document of a study, unchecked; arguments and errors as in `load`."""
     path = Path(source)
     if not path.is_file():
         path = preset(str(source))
@@ -182,7 +187,7 @@ def load(
         _override(document, override)
     if seed is not None:
         document["seed"] = seed
-    return from_document(document, str(source), system)
+    return document
 
 
 def overridden(document: Document, overrides: Sequence[str]) -> Document:
@@ -209,18 +214,34 @@ def parse(path: Path, source: str) -> Document:
 
 def _override(document: Document, override: str) -> None:
     key, equals, text = override.partition("=")
-    parts = [part.strip() for part in key.split(".")]
-    if not equals or not all(parts):
+    if not equals:
         raise UsageError(f"--set {override}: is not of the form table.key=value.")
+    assign(document, key, value_of(text), f"--set {override}")
+
+
+def assign(document: Document, key: str, value: Any, said: str) -> None:
+    """Put a value at a dotted key; `said` is what an error calls the call that asked for it.
+
+    Raises:
+        UsageError: The key has an empty part, or leads through what is no table.
+    """
+    parts = [part.strip() for part in key.split(".")]
+    if not all(parts):
+        raise UsageError(f"{said}: is not of the form table.key=value.")
     table = document
     for part in parts[:-1]:
         table = table.setdefault(part, {})
         if not isinstance(table, dict):
-            raise UsageError(f"--set {override}: `{part}` is a value, not a table.")
+            raise UsageError(f"{said}: `{part}` is a value, not a table.")
+    table[parts[-1]] = value
+
+
+def value_of(text: str) -> Any:
+    """A value as TOML has it; what is not valid TOML is a string."""
     try:
-        table[parts[-1]] = tomllib.loads(f"value = {text}")["value"]
+        return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
-        table[parts[-1]] = text.strip()
+        return text.strip()
 
 
 def from_document(document: Document, source: str, system: System | None = None) -> Study:

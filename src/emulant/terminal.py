@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from emulant.runs import Run
     from emulant.stages import Listener, SplitSummary
+    from emulant.sweeping.comparison import Comparison
 
 MINUTE = 60.0
 
@@ -121,6 +122,19 @@ def show_report(run: Run, *, as_json: bool, quiet: bool) -> int:
     lines.append(f"report: {run.folder.report_html}")
     show({**state, "scores": value, "report": str(run.folder.report_html)}, lines, as_json=as_json, quiet=quiet)
     return failed
+
+
+def show_sweep(comparison: Comparison, *, as_json: bool, quiet: bool) -> None:
+    """Print the points of a sweep side by side, and what can be said of the best."""
+    from emulant.sweeping import tables
+
+    head, rows = tables.table(comparison)
+    said = [sentence.replace("`", "") for sentence in tables.sentences(comparison)]
+    lines = [*table(head, rows), "", *said, *tables.failed(comparison)]
+    if command := tables.next_command(comparison):
+        lines.append(f"to test it: {command}")
+    lines.append(f"page: {comparison.page}")
+    show(tables.value(comparison), lines, as_json=as_json, quiet=quiet)
 
 
 def show_data(summaries: Mapping[str, SplitSummary], *, as_json: bool, quiet: bool) -> int:

@@ -59,7 +59,7 @@ def test_a_killed_training_ends_as_if_nothing_had_happened(killed: tuple[Path, d
 
 def test_kills_leave_nothing_but_the_promised_files(killed: tuple[Path, dict[str, Any]]) -> None:
     root, report = killed
-    promised = {"last.ckpt", "best.safetensors", "metrics.csv"}
+    promised = {"last.ckpt", "best.safetensors", "training.json", "metrics.csv"}
     for name in report["ends"]:
         found = {path.name for path in (root / name).iterdir() if not path.name.endswith(".partial")}
         assert found == promised, name

@@ -96,12 +96,12 @@ def open_engine(running: Running, silent: bool) -> AbstractContextManager[Engine
     return opened(running.engine, running.workers, running.scheduler, tell)
 
 
-def shard_range(text: str) -> range | None:
+def number_range(option: str, text: str) -> range | None:
     if not text:
         return None
     first, dash, last = text.partition("-")
     if not first.isdecimal() or (dash and not last.isdecimal()) or int(last or first) < int(first):
-        raise UsageError(f"--shards {text}: is not a range such as 0-99.")
+        raise UsageError(f"--{option} {text}: is not a range such as 0-99.")
     return range(int(first), min(int(last or first), sys.maxsize - 1) + 1)
 
 

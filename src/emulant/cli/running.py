@@ -18,9 +18,9 @@ from emulant.cli.app import (
     Running,
     app,
     load_study,
+    number_range,
     open_engine,
     open_run,
-    shard_range,
 )
 from emulant.terminal import progress, scores, show, show_data, show_report
 
@@ -91,7 +91,7 @@ def generate(
             output,
             splits=split or None,
             passes=pass_ or None,
-            shards=shard_range(shards),
+            shards=number_range("shards", shards),
             engine=engine,
             fresh=fresh,
             retry_failed=retry_failed,

@@ -15,6 +15,7 @@ PURPOSES = MappingProxyType(
         "subsample": 4,
         "bootstrap": 5,
         "rollout": 6,
+        "search": 7,
         "simulation": 10,
     }
 )

@@ -141,10 +141,14 @@ class Store:
         except OSError as error:
             raise storage_error(self.folder, error) from error
 
+    def receipt(self, shard_id: str) -> Path:
+        """Where the sidecar of a shard is."""
+        return self.folder / SIDECARS / f"{shard_id}.json"
+
     def sidecar(self, shard_id: str) -> Sidecar | None:
         """The receipt of a shard; None if there is none. One that cannot be read counts as none."""
         try:
-            sidecar = Sidecar.model_validate_json((self.folder / SIDECARS / f"{shard_id}.json").read_bytes())
+            sidecar = Sidecar.model_validate_json(self.receipt(shard_id).read_bytes())
         except (OSError, ValidationError):
             return None
         return sidecar if sidecar.intact else None
@@ -178,7 +182,7 @@ class Store:
         """Write the sidecar: from here on the shard is done."""
         stored = [StoredFile.of(path, self.folder) for path in sorted(files)]
         sidecar = Sidecar.make(shard, key, product, stored, seconds)
-        write_json(self.folder / SIDECARS / f"{shard.id}.json", sidecar.model_dump())
+        write_json(self.receipt(shard.id), sidecar.model_dump())
         return sidecar
 
     def digest(self, fields: Mapping[str, Field], shards: Sequence[Shard]) -> str:

@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from math import ceil
 from pathlib import Path
@@ -26,6 +26,7 @@ from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from emulant.dataset.atomic import write_json
 from emulant.errors import SurrogateError, UsageError
 from emulant.training.batches import Batch, Score, TrainingData
 from emulant.training.callbacks import EpochEnd
@@ -35,7 +36,7 @@ from emulant.training.process import threads, torch_seed
 from emulant.training.rates import optimizer_of, rate, set_rate
 from emulant.training.table import TrainingTable
 from emulant.training.weights import BEST, Extras, read_weights
-from emulant.training.workshop import Workshop
+from emulant.training.workshop import MARK, Workshop
 
 CHUNK = 16
 """Batches that Lightning hands over at once. Its own work takes about a millisecond a call, as long as a whole step of
@@ -88,7 +89,10 @@ def train(
         module.cpu()
         module.load_state_dict(_best(end, workshop.folder))
         module.eval()
-    return Outcome(end.progress.epochs, end.progress.best_epoch, end.progress.monitor)
+    outcome = Outcome(end.progress.epochs, end.progress.best_epoch, end.progress.monitor)
+    if workshop.folder is not None:
+        write_json(workshop.folder / MARK, {"key": workshop.key, **asdict(outcome)})
+    return outcome
 
 
 def monitor_of(table: TrainingTable, score: Score | None) -> Literal["score", "loss"]:

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias, runtime_checkable
 
+MARK = "training.json"
+"""Beside the weights: the key of the training that they and the checkpoint belong to and, when it has ended, what came
+of it."""
+
 Listener: TypeAlias = Callable[[str, int, int], None]
 
 
