@@ -83,7 +83,6 @@ def sweep(
     over: Mapping[str, Sequence[Any] | Range] | Sequence[str],
     *,
     optimize: str = "",
-    trials: int = 0,
     surrogates: Sequence[str] = (),
     overrides: Sequence[str] = (),
     seed: int | None = None,
@@ -99,10 +98,9 @@ def sweep(
         folder: Gets `points/`, a run folder each, `sweep.csv` and `sweep.html`.
         over: Dotted key -> values, or a `Range`; or texts as after `--over`.
         optimize: Search what is best by this metric of the system, or by `loss`; empty: all combinations.
-        trials: How many points the search tries in all.
         surrogates: Only these are trained; empty: all of the study.
         overrides, seed, workers, executor, system: As in `run`.
-        options: `listen`, and for a grid `only`, as in `emulant.sweeping.sweep`.
+        options: `trials` of a search, `only` of a grid, `listen`, as in `emulant.sweeping`.
 
     Returns:
         The comparison: `frame` has every score, `best` the best point.
@@ -115,7 +113,7 @@ def sweep(
     source, known = (study.source, study.system) if isinstance(study, Study) else (str(study), system)
     base, engine = Base(document, source, known, tuple(surrogates)), _engine(workers, executor)
     if optimize:
-        return search(base, space, Path(folder), optimize, trials, engine=engine, **options)
+        return search(base, space, Path(folder), optimize, engine=engine, **options)
     return over_grid(base, space, Path(folder), engine=engine, **options)
 
 

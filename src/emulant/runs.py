@@ -18,6 +18,7 @@ from emulant.dataset.tables import Table
 from emulant.errors import DataError, SurrogateError, UsageError
 from emulant.folder import RunFolder
 from emulant.study import Study
+from emulant.training.table import WHERE
 
 if TYPE_CHECKING:
     import polars as pl
@@ -195,7 +196,10 @@ class Run:
         """Hash of all that decides the weights: the data that they are fitted to, and the settings."""
         data = {name: self.dataset_sha256(name) for name in ("training", "validation") if name in self.splits}
         followed = self.model_key(self.entrant(entrant.follows)) if entrant.follows else None
-        return hash_value([self.study.data_key, data, entrant.name, entrant.settings(), followed])
+        settings = entrant.settings()
+        if "training" in settings:
+            settings["training"] = {key: value for key, value in settings["training"].items() if key not in WHERE}
+        return hash_value([self.study.data_key, data, entrant.name, settings, followed])
 
     def card(self, name: str) -> ModelCard | None:
         """The card of a fitted model; None if there is none."""

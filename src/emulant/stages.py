@@ -14,12 +14,12 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from emulant import lending, scoring
+from emulant import fitting, lending, scoring
 from emulant.claim import adopt, claim
 from emulant.dataset.atomic import write_json
 from emulant.dataset.environment import environment
 from emulant.dataset.seams import Engine, Shard
-from emulant.dataset.store import Store, StoredFile
+from emulant.dataset.store import Store
 from emulant.dataset.work import GenerateShards
 from emulant.engines.local import Local, available_cores
 from emulant.errors import EngineError, SimulationError, UsageError
@@ -27,9 +27,9 @@ from emulant.evaluation import scores
 from emulant.folder import RunFolder
 from emulant.journal import logged
 from emulant.reporting.table import require_film_format
-from emulant.runs import CARD_VERSION, KINDS, Entrant, Kind, Run, read_json, sealed
+from emulant.runs import KINDS, Kind, Run
 from emulant.study import Study
-from emulant.training.workshop import MARK, Trainable, Workshop
+from emulant.training import ranks
 
 Listener = Callable[[str, int, int], None]
 """Hears of progress: what is being done, how much of it is done, how much there is."""
@@ -239,6 +239,8 @@ def train(run: Run, names: Sequence[str] | None = None, *, listen: Listener = si
         SurrogateError: A surrogate cannot be fitted to them.
     """
     entrants = [run.entrant(name) for name in names] if names is not None else list(run.entrants())
+    if ranks.here().follows:
+        return fitting.follow(run, entrants)
     for split in ("training", "validation"):
         if split == "training" or split in run.study.system.splits(run.study.config):
             run.verify(split)
@@ -249,50 +251,9 @@ def train(run: Run, names: Sequence[str] | None = None, *, listen: Listener = si
         fitted[entrant.name] = not run.is_fitted(entrant)
         if fitted[entrant.name]:
             with logged(run.folder, f"train {entrant.name}"):
-                _fit(run, entrant, listen)
+                fitting.fit(run, entrant, listen)
     listen("train", len(entrants), len(entrants))
     return fitted
-
-
-def _workshop(run: Run, entrant: Entrant, listen: Listener) -> Workshop:
-    """Where a network trains; a checkpoint of other settings or data is thrown away, one of these is gone on from."""
-    key, folder = run.model_key(entrant), run.folder.model_card(entrant.name).parent
-    mark = folder / MARK
-    if not mark.is_file() or read_json(mark, "").get("key") != key:
-        (folder / "last.ckpt").unlink(missing_ok=True)
-        write_json(mark, {"key": key})
-    logs = run.folder.curves(entrant.name).parent
-    return Workshop(entrant.name, folder, logs, run.study.config.seed, key, listen)
-
-
-def _fit(run: Run, entrant: Entrant, listen: Listener) -> None:
-    model, card = entrant.build(), run.folder.model_card(entrant.name)
-    if isinstance(model, Trainable):
-        model.workshop = _workshop(run, entrant, listen)
-    if entrant.follows and run.is_usable(run.entrant(entrant.follows)):
-        model.follow(run.model(entrant.follows))
-    else:
-        validation = run.dataset("validation") if "validation" in run.splits else None
-        model.fit(run.dataset("training"), validation)
-    card.unlink(missing_ok=True)
-    written = model.save(run.weights(entrant))
-    files = [StoredFile.of(path, run.folder.models).model_dump() for path in sorted(written)]
-    splits = [name for name in ("training", "validation") if name in run.splits]
-    write_json(
-        card,
-        sealed(
-            {
-                "schema_version": CARD_VERSION,
-                "name": entrant.name,
-                "kind": entrant.kind,
-                "config": entrant.settings(),
-                "key": run.model_key(entrant),
-                "data": {name: run.dataset_sha256(name) for name in splits},
-                "files": files,
-                "emulant": environment()["emulant"],
-            }
-        ),
-    )
 
 
 # -- evaluate -----------------------------------------------------------------------------------------------------

@@ -34,6 +34,9 @@ class TrainingData:
     """What the validation loss is the mean of; empty: there is none."""
     parts: Mapping[str, Literal["mean", "max"]] = field(default_factory=dict)
     """The parts that the loss names, and how those of many batches become one number."""
+    share: Callable[[Batch, int, int], tuple[Batch, float]] | None = None
+    """What the rank of so many processes computes of a batch, and what part of the whole it is; None: every so manieth
+    row of each tensor."""
 
     def measure(self, module: nn.Module, batch: Batch) -> tuple[Tensor, Mapping[str, Tensor]]:
         """The loss of a batch and its parts, detached."""
@@ -50,6 +53,16 @@ class Score:
     name: str = "score"
     """What the curves call it: `validation_NAME`."""
     better: Literal["higher", "lower"] = "higher"
+
+
+def share_of_rows(batch: Batch, rank: int, processes: int) -> tuple[Batch, float]:
+    """The rows rank, rank + processes, ... of each tensor, and what part of the rows they are.
+
+    Where there are fewer rows than processes, some compute a row that counts for nothing: all must take part.
+    """
+    own = tuple(tensor[rank::processes] if rank < len(tensor) else tensor[:1] for tensor in batch)
+    part = len(own[0]) / len(batch[0]) if rank < len(batch[0]) else 0.0
+    return own, part
 
 
 def of_tensors(

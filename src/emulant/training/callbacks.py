@@ -94,6 +94,9 @@ class EpochEnd(Callback):
             self._judge(trainer, steps, judged)
         self._write(trainer, steps, row)
 
+    def on_train_end(self, trainer: Trainer, steps: LightningModule) -> None:
+        trainer.strategy.barrier("best")  # what is best is written: all read it
+
     # -- the parts
 
     def _measured(self, trainer: Trainer, steps: Any) -> dict[str, Any]:
@@ -143,9 +146,9 @@ class EpochEnd(Callback):
         if self.score:
             with torch.no_grad():
                 value = self.score.function(steps.judged) if trainer.is_global_zero else 0.0
-            found[self._scored] = float(trainer.strategy.broadcast(value))
+            found[self._scored] = value
         steps.judged.train()
-        return found
+        return dict(trainer.strategy.broadcast(found))  # all must decide alike, to the bit
 
     def _losses(self, trainer: Trainer, steps: Any) -> dict[str, float]:
         """The loss on the validation split, and its parts."""

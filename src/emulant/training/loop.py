@@ -28,11 +28,12 @@ from torch.optim import Optimizer
 
 from emulant.dataset.atomic import write_json
 from emulant.errors import SurrogateError, UsageError
-from emulant.training.batches import Batch, Score, TrainingData
+from emulant.training.batches import Batch, Score, TrainingData, share_of_rows
 from emulant.training.callbacks import EpochEnd
 from emulant.training.checkpoints import LAST, WholeCheckpoints
 from emulant.training.logs import further_loggers
 from emulant.training.process import threads, torch_seed
+from emulant.training.ranks import cluster_environment, here, wanted
 from emulant.training.rates import optimizer_of, rate, set_rate
 from emulant.training.table import TrainingTable
 from emulant.training.weights import BEST, Extras, read_weights
@@ -90,7 +91,7 @@ def train(
         module.load_state_dict(_best(end, workshop.folder))
         module.eval()
     outcome = Outcome(end.progress.epochs, end.progress.best_epoch, end.progress.monitor)
-    if workshop.folder is not None:
+    if workshop.folder is not None and trainer.is_global_zero:
         write_json(workshop.folder / MARK, {"key": workshop.key, **asdict(outcome)})
     return outcome
 
@@ -112,27 +113,31 @@ def monitor_of(table: TrainingTable, score: Score | None) -> Literal["score", "l
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Inside, Lightning keeps its advice to itself."""
-    logger = logging.getLogger("lightning.pytorch")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module=r"lightning\.")
             warnings.filterwarnings("ignore", message=r".*does not have many workers.*")
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _trainer(table: TrainingTable, workshop: Workshop, end: EpochEnd, epochs: int) -> Trainer:
+    place = here()
     return Trainer(
         accelerator=table.accelerator,
         devices=table.devices,
-        strategy=table.strategy,
+        num_nodes=table.nodes,
+        strategy=_strategy(table),
         precision=table.precision,
         max_epochs=epochs,
         callbacks=[end],
-        plugins=[WholeCheckpoints(workshop.key)],
+        plugins=[WholeCheckpoints(workshop.key), cluster_environment(place)],
         logger=further_loggers(table.loggers, workshop.logs, workshop.name) or False,
         default_root_dir=workshop.folder,
         enable_checkpointing=False,
@@ -140,6 +145,12 @@ def _trainer(table: TrainingTable, workshop: Workshop, end: EpochEnd, epochs: in
         enable_model_summary=False,
         use_distributed_sampler=False,
     )
+
+
+def _strategy(table: TrainingTable) -> str:
+    """Lightning's name for it. Not every network uses all its parameters in every batch: `ddp` has to look."""
+    several = wanted(table) > 1 and table.strategy in ("auto", "ddp")
+    return "ddp_find_unused_parameters_true" if several else table.strategy
 
 
 def _fit(trainer: Trainer, steps: LightningModule, resume: str | None) -> None:
@@ -192,29 +203,28 @@ class _Steps(LightningModule):
     def training_step(self, chunk: tuple[int, int, list[Batch]], index: int) -> None:
         epoch, first, batches = chunk
         if first == 0:
-            torch.manual_seed(torch_seed(self.seed, 1, epoch))
+            rank = self.trainer.global_rank
+            torch.manual_seed(torch_seed(self.seed, 1, epoch, *([rank] if rank else [])))
             self.losses, self.parts, self.norms = [], defaultdict(list), []
         optimizer: Optimizer = self.optimizers(use_pl_optimizer=False)  # type: ignore[assignment]
-        size, own = self.table.gradient_accumulation, self.own
-        for number, batch in enumerate(batches, first):
+        size, length = self.table.gradient_accumulation, self.data.length
+        place, share = self.trainer, self.data.share or share_of_rows
+        for number, whole in enumerate(batches, first):
+            batch, part = share(whole, place.global_rank, place.world_size) if place.world_size > 1 else (whole, 1.0)
             if number % size == 0:
                 self._set_rate(optimizer, epoch, number // size)
                 optimizer.zero_grad()
             loss, parts = self.data.measure(self.module, batch)
-            self.manual_backward(loss / size if size > 1 else loss)
-            self.losses.append(loss.detach())
-            for name, part in parts.items():
-                self.parts[name].append(part)
-            if (number + 1) % size == 0 or number + 1 == own:
+            weight = part * place.world_size  # what all processes have is averaged
+            self.manual_backward(loss * (weight / size) if weight != size else loss)
+            self.losses.append(loss.detach() * weight)
+            for name, value in parts.items():
+                self.parts[name].append(value * weight if self.data.parts[name] == "mean" else value)
+            if (number + 1) % size == 0 or number + 1 == length:
                 self._step(optimizer)
 
-    @property
-    def own(self) -> int:
-        """Batches of this process in an epoch."""
-        return self.data.length // self.trainer.world_size
-
     def _set_rate(self, optimizer: Optimizer, epoch: int, step: int) -> None:
-        an_epoch = self.table.steps(self.own)
+        an_epoch = self.table.steps(self.data.length)
         value = rate(epoch * an_epoch + step, self.table.epochs(self.data.length) * an_epoch, self.table)
         if value is not None:
             set_rate(optimizer, value)
@@ -238,16 +248,16 @@ def _follow(average: nn.Module, module: nn.Module, share: float) -> None:
 
 
 class _Chunks:
-    """The batches of the present epoch, `CHUNK` at a time; of several processes, each takes every so manieth."""
+    """The batches of the present epoch, `CHUNK` at a time."""
 
     def __init__(self, steps: _Steps) -> None:
         self.steps = steps
 
     def __len__(self) -> int:
-        return ceil(self.steps.own / CHUNK)
+        return ceil(self.steps.data.length / CHUNK)
 
     def __iter__(self) -> Iterator[tuple[int, int, list[Batch]]]:
-        trainer, epoch = self.steps.trainer, self.steps.trainer.current_epoch
-        batches = islice(self.steps.data.batches(epoch), trainer.global_rank, None, trainer.world_size)
-        for first in range(0, self.steps.own, CHUNK):
-            yield epoch, first, list(islice(batches, min(CHUNK, self.steps.own - first)))
+        epoch, length = self.steps.trainer.current_epoch, self.steps.data.length
+        batches = iter(self.steps.data.batches(epoch))
+        for first in range(0, length, CHUNK):
+            yield epoch, first, list(islice(batches, min(CHUNK, length - first)))

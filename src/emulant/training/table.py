@@ -12,6 +12,10 @@ TableT = TypeVar("TableT", bound=Table)
 Logger = Literal["csv", "tensorboard", "wandb", "wandb-offline"]
 
 
+WHERE = ("devices", "nodes", "strategy")
+"""The keys of `[training]` that say where a network is trained; its weights differ by rounding only."""
+
+
 class EarlyStoppingTable(Table):
     """When to stop before the last epoch."""
 
@@ -67,8 +71,11 @@ class TrainingTable(Table):
     precision: Literal["32-true", "64-true", "bf16-mixed", "bf16-true"] = "32-true"
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     devices: Annotated[int, Field(ge=1)] | Literal["auto"] = 1
+    """Of each node; the processes, one per device, share the rows of every batch. `auto`: all graphics cards."""
+    nodes: Annotated[int, Field(ge=1)] = 1
+    """More than one need a process per device, started by `srun` or `torchrun`."""
     strategy: str = "auto"
-    """A name that Lightning knows: `auto`, `ddp`, ..."""
+    """A name that Lightning knows: `ddp`, `fsdp`, ...; `auto`: `ddp` if there are several processes."""
     threads: Annotated[int, Field(ge=1)] = 1
     """Threads of torch on the CPU. Bits are promised for a fixed number only."""
     loggers: tuple[Logger, ...] = ("csv",)

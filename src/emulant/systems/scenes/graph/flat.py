@@ -59,6 +59,23 @@ class Flat(NamedTuple):
         return len(self.rows)
 
 
+def only(flat: Flat, chosen: Tensor) -> Flat:
+    """The same without the bodies that are not `chosen` (B,), whole scenes; what does not move may stay unused."""
+    items = torch.cat([chosen, chosen.new_ones(len(flat.radius) - len(chosen))])
+    place = items.cumsum(0) - 1
+    kept: dict[str, Tensor] = {name: getattr(flat, name)[chosen] for name in ("rows", "scene", "gravity", "substeps")}
+    kept |= {name: getattr(flat, name)[items] for name in ("core", "radius", "inverse", "friction", "elasticity")}
+    kept["surface"] = flat.surface[items]
+    for name, others in (("pairs", ()), ("joints", ("distance", "pin")), ("attractions", ("strength", "softening"))):
+        ends = getattr(flat, name)
+        own = items[ends].all(dim=0)
+        kept[name] = place[ends[:, own]]
+        kept |= {other: getattr(flat, other)[own] for other in others}
+        if name == "joints":
+            kept["anchors"] = flat.anchors[:, own]
+    return flat._replace(**kept)
+
+
 def flatten(fields: Fields) -> Flat:
     """Scenes (C, ...) of `STATIC_FIELDS`, padded, as one list; float32."""
     return Flat(**{name: _tensor(array) for name, array in layout(fields).items()})

@@ -12,7 +12,7 @@ from torch.nn.functional import smooth_l1_loss
 
 from emulant.dataset.seeds import stream
 from emulant.systems.scenes.graph import frame, recordings
-from emulant.systems.scenes.graph.flat import Flat
+from emulant.systems.scenes.graph.flat import Flat, only
 from emulant.systems.scenes.graph.recordings import Recorded
 from emulant.systems.scenes.graph.table import ContactGraphTable
 from emulant.systems.scenes.scene import STEP
@@ -67,7 +67,8 @@ class Objective:
                 yield self._examples([scenes[row] for row in rows], rng)
 
         parts = [held[first : first + TOGETHER] for first in range(0, min(len(held), SCORED_SCENES), TOGETHER)]
-        return TrainingData(self.loss, batches, length, [self._examples(part, None) for part in parts])
+        validation = [self._examples(part, None) for part in parts]
+        return TrainingData(self.loss, batches, length, validation, share=share_of_scenes)
 
     def _examples(self, scenes: Sequence[Recorded], rng: np.random.Generator | None) -> Batch:
         """Without a generator: from the middle of every scene, and without noise."""
@@ -85,6 +86,20 @@ class Objective:
         table = self.table
         deviations = torch.tensor([table.position_noise] * 3 + [table.velocity_noise] * 3)
         return deviations / radius_of_gyration(flat)
+
+
+def share_of_scenes(batch: Batch, rank: int, processes: int) -> tuple[Batch, float]:
+    """The scenes rank, rank + processes, ... of a batch, and what part of the scenes they are.
+
+    Where there are fewer scenes than processes, some compute a scene that counts for nothing: all must take part.
+    """
+    truth, start, *rest = batch
+    flat = Flat(*rest)
+    present = flat.scene.unique()
+    chosen = present[rank::processes] if rank < len(present) else present[:1]
+    mine = torch.isin(flat.scene, chosen)
+    part = len(chosen) / len(present) if rank < len(present) else 0.0
+    return (truth[:, mine], start[mine], *only(flat, mine)), part
 
 
 def radius_of_gyration(flat: Flat) -> Tensor:
