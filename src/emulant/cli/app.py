@@ -51,6 +51,23 @@ class Running:
     "Replaces the study's seed."
 
 
+@Parameter(name="*", group="Training on several devices")
+@dataclass(frozen=True)
+class Devices:
+    """Where networks are trained, in place of what [training] says."""
+
+    devices: int | Literal["auto"] | None = None
+    "Processes, one per graphics card (or CPU), that share every batch; of each node."
+    nodes: int | None = None
+    "Nodes; on several, under srun or torchrun."
+    strategy: str | None = None
+    "A name that Lightning knows: ddp, fsdp."
+
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        return tuple(f"training.{name}={value}" for name, value in vars(self).items() if value is not None)
+
+
 @Parameter(name="*", group="Of each job, as sbatch takes it")
 @dataclass(frozen=True)
 class Asking:

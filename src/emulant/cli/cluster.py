@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from emulant.cli.app import GOOD, Asking, Everywhere, Flag, Output, Overrides, app, open_run
+from emulant.cli.app import GOOD, Asking, Devices, Everywhere, Flag, Output, Overrides, app, open_run
 from emulant.terminal import show
 
 
@@ -21,6 +21,7 @@ def submit(
     setup: Path | None = None,
     max_parallel: int | None = None,
     dry_run: Flag = False,
+    devices: Devices = Devices(),
     asking: Asking = Asking(),
     everywhere: Everywhere = Everywhere(),
 ) -> int:
@@ -40,7 +41,8 @@ def submit(
     from emulant.folder import RunFolder
 
     resources = Resources(asking.time, asking.mem, asking.partition, asking.account)
-    written = jobs.prepare(studies.load(study, set_, seed), output, resources, setup, max_parallel)
+    loaded = studies.load(study, (*set_, *devices.overrides), seed)
+    written = jobs.prepare(loaded, output, resources, setup, max_parallel)
     submitted = [] if dry_run else jobs.submit(RunFolder(output))
     lines = [f"{path}: written" for path in written.values()] if dry_run else []
     lines += [f"{job.id}  {job.name}" for job in submitted]

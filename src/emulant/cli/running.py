@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from emulant.cli.app import (
     FAILED,
     GOOD,
+    Devices,
     Everywhere,
     Flag,
     Names,
@@ -33,6 +34,7 @@ def run(
     set_: Overrides = (),
     fresh: Flag = False,
     retry_failed: Flag = False,
+    devices: Devices = Devices(),
     running: Running = Running(),
     everywhere: Everywhere = Everywhere(),
 ) -> int:
@@ -50,7 +52,7 @@ def run(
     with open_engine(running, silent) as engine, progress(silent or engine is None) as listen:
         if engine is None:
             return GOOD
-        loaded = load_study(study, set_, running)
+        loaded = load_study(study, (*set_, *devices.overrides), running)
         opened = stages.run(loaded, output, engine=engine, fresh=fresh, retry_failed=retry_failed, listen=listen)
     return FAILED if show_report(opened, as_json=everywhere.json, quiet=everywhere.quiet) else GOOD
 
@@ -107,6 +109,7 @@ def train(
     surrogate: Names = (),
     set_: Overrides = (),
     study: str | None = None,
+    devices: Devices = Devices(),
     everywhere: Everywhere = Everywhere(),
 ) -> int:
     """Fit the surrogates of a run to its training data.
@@ -119,6 +122,8 @@ def train(
     from emulant import stages
 
     opened = open_run(run, set_, study, "surrogates")
+    if devices.overrides:
+        opened = opened.with_study(devices.overrides)
     with progress(everywhere.quiet or everywhere.json) as listen:
         fitted = stages.train(opened, list(surrogate) or None, listen=listen)
     lines = [f"{name}: {'fitted' if now else 'was up to date'}" for name, now in fitted.items()]

@@ -65,7 +65,8 @@ def sweep(
         raise UsageError("--optimize METRIC and --trials N go together.")
     if optimize and points:
         raise UsageError("--points: is for a grid; a search decides by itself.")
-    base, wanted = Base(studies.read(study, set_, running.seed), study, None, surrogate), space.read(over)
+    document = studies.read(study, set_, running.seed)
+    base, wanted = Base(document, study, surrogates=surrogate), space.read(over)
     only = number_range("points", points)
     silent = everywhere.quiet or everywhere.json
     with open_engine(running, silent) as engine, progress(silent or engine is None) as listen:

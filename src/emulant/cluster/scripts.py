@@ -14,6 +14,7 @@ from emulant.cluster.plan import Array, gate, indices
 from emulant.dataset.atomic import write_text
 from emulant.folder import RunFolder
 from emulant.study import Study
+from emulant.training.table import TrainedTable
 
 ROUNDS = 3
 """How often a gate submits again what is missing."""
@@ -51,8 +52,9 @@ def write(
     open_ = {array.name: array.missing(study, folder) for array in arrays}
     bodies = {array.name: _array(array, open_[array.name], max_parallel) for array in arrays}
     bodies |= {gate(study, pass_): _gate(pass_) for pass_ in _passes(arrays)}
-    bodies |= {"train": _TRAIN, "evaluate": _EVALUATE}
-    texts = {name: _script(name, body, folder, resources) for name, body in bodies.items()}
+    bodies |= {"train": _train(study), "evaluate": _EVALUATE}
+    first = {"train": _TRAP}
+    texts = {name: _script(name, body, folder, resources, first.get(name, "")) for name, body in bodies.items()}
     texts |= {"environment": _environment(folder, setup), "submit": _submit(study, folder, arrays, open_)}
     return {name: write_text(folder.slurm / f"{name}.sh", text) for name, text in texts.items()}
 
@@ -61,8 +63,8 @@ def _passes(arrays: Sequence[Array]) -> list[str]:
     return list(dict.fromkeys(array.pass_ for array in arrays))
 
 
-def _script(name: str, body: str, folder: RunFolder, resources: Resources) -> str:
-    """A script: its first paragraph says what it does, then come the options, then the rest."""
+def _script(name: str, body: str, folder: RunFolder, resources: Resources, first: str = "") -> str:
+    """A script: its first paragraph says what it does, then come the options, `first`, the environment, the rest."""
     about, _, rest = body.partition("\n\n")
     slurm = folder.slurm.absolute()
     place = "%x-%A_%a" if "--array=" in body else "%x-%j"
@@ -75,7 +77,8 @@ def _script(name: str, body: str, folder: RunFolder, resources: Resources) -> st
     ]
     source = f"source {shlex.quote(str(slurm / 'environment.sh'))}"
     options, _, commands = rest.rpartition("\n\n")
-    return "\n".join(["#!/usr/bin/env bash", about, *head, *options.splitlines(), "", source, commands])
+    early = [first] if first else []
+    return "\n".join(["#!/usr/bin/env bash", about, *head, *options.splitlines(), "", *early, source, commands])
 
 
 def _array(array: Array, elements: Sequence[int], max_parallel: int | None) -> str:
@@ -103,18 +106,42 @@ emulant resubmit "$RUN" --pass {pass_} --round "${{1:-0}}" --rounds {ROUNDS}
 """
 
 
-_TRAIN = f"""\
+_TRAP = """\
+# Before anything else: without a trap the signal ends the job. SLURM ends the sleep, and all else that runs here.
+trap 'until scontrol requeue "$SLURM_JOB_ID"; do sleep 5; done; sleep 600' USR1"""
+
+
+def _train(study: Study) -> str:
+    nodes, tasks, gpu = _devices(study)
+    several = nodes * tasks > 1
+    options = [
+        "#SBATCH --requeue",
+        "#SBATCH --open-mode=append",
+        f"#SBATCH --signal=B:USR1@{NOTICE}",
+        *([f"#SBATCH --nodes={nodes}", f"#SBATCH --ntasks-per-node={tasks}"] if several else []),
+        *([f"#SBATCH --gres=gpu:{tasks}"] if gpu else []),
+    ]
+    lines = "\n".join(options)
+    start = 'srun --kill-on-bad-exit=1 "$PYTHON" -m emulant' if several else "emulant"
+    return f"""\
 # Fit the surrogates. Shortly before its time is up the job goes back into the queue; then it goes on from its last
 # finished epoch.
 
-#SBATCH --requeue
-#SBATCH --open-mode=append
-#SBATCH --signal=B:USR1@{NOTICE}
+{lines}
 
-trap 'scontrol requeue "$SLURM_JOB_ID"; sleep 600' USR1  # SLURM ends the sleep, and everything else of the job
-emulant train "$RUN" &
+{start} train "$RUN" &
 wait "$!"
 """
+
+
+def _devices(study: Study) -> tuple[int, int, bool]:
+    """Nodes, processes on each and whether they need a graphics card: the most that any network asks for."""
+    configs = [choice.config for choice in study.surrogates.values()]
+    tables = [config.schedule() for config in configs if isinstance(config, TrainedTable)]
+    nodes = max((table.nodes for table in tables), default=1)
+    devices = max((table.devices for table in tables if table.devices != "auto"), default=1)
+    return nodes, devices, any(table.accelerator == "gpu" for table in tables)
+
 
 _EVALUATE = """\
 # Score the surrogates beside the baselines, and write report.html.
@@ -129,7 +156,8 @@ def _environment(folder: RunFolder, setup: str) -> str:
         "# Every job of this run reads this first. If `python` is another one on the nodes, change it here.",
         "",
         f"RUN={shlex.quote(str(folder.root.absolute()))}",
-        f'emulant() {{ {shlex.quote(sys.executable)} -m emulant "$@"; }}',
+        f"PYTHON={shlex.quote(sys.executable)}",
+        'emulant() { "$PYTHON" -m emulant "$@"; }',
         "",
         *([setup.rstrip(), ""] if setup.strip() else []),
         "set -e",

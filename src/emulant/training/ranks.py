@@ -133,14 +133,16 @@ def end_with_leader() -> None:
 
 def cluster_environment(place: Place) -> Any:
     """How Lightning finds the others; it must neither start processes nor requeue jobs, which we do ourselves."""
-    from lightning.pytorch.plugins import environments
+    from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+    from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+    from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 
     if place.starter == "slurm":
-        return environments.SLURMEnvironment(auto_requeue=False)
+        return SLURMEnvironment(auto_requeue=False)
     if place.starter == "torchrun":
-        return environments.TorchElasticEnvironment()
+        return TorchElasticEnvironment()
 
-    class Ours(environments.LightningEnvironment):
+    class Ours(LightningEnvironment):
         """Processes of this machine; rank 0 listens."""
 
         creates_processes_externally = True

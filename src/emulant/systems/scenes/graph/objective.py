@@ -95,7 +95,7 @@ def share_of_scenes(batch: Batch, rank: int, processes: int) -> tuple[Batch, flo
     """
     truth, start, *rest = batch
     flat = Flat(*rest)
-    present = flat.scene.unique()
+    present = torch.unique(flat.scene)
     chosen = present[rank::processes] if rank < len(present) else present[:1]
     mine = torch.isin(flat.scene, chosen)
     part = len(chosen) / len(present) if rank < len(present) else 0.0
