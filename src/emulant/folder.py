@@ -26,6 +26,10 @@ class RunFolder:
     def model_card(self, name: str) -> Path:
         return self.models / name / "model.json"
 
+    def model_readme(self, name: str) -> Path:
+        """The same for people, with its scores and limits."""
+        return self.models / name / "README.md"
+
     @property
     def metrics(self) -> Path:
         return self.root / "evaluation" / "metrics.csv"

@@ -14,6 +14,10 @@ from emulant.folder import RunFolder
 from emulant.options import read_options
 from emulant.runs import Run
 
+SHARED = {"hf": "emulant.sharing.hub:hf", "croissant": "emulant.sharing.croissant:croissant"}
+"""The formats that every system has."""
+SHARE_OPTIONS = {"hf": "emulant.sharing.options:HubOptions", "croissant": "emulant.sharing.options:ShareOptions"}
+
 
 def predict(run: Run, source: Path, target: Path, surrogate: str | None, options: Table) -> None:
     """Apply a trained surrogate (by default the first of the study) to a file of the user's.
@@ -77,12 +81,13 @@ def export(
         UsageError: The system has no such format, or the target is a file that is there and not to be overwritten.
     """
     run, splits = open_run_or_split(path, study)
-    exports = run.study.system.exports
+    system = run.study.system
+    exports = {**SHARED, **system.exports}
     if format not in exports:
-        raise UsageError(f"--format {format}: the system `{run.study.system.name}` writes {', '.join(exports)}.")
+        raise UsageError(f"--format {format}: the system `{system.name}` writes {', '.join(exports)}.")
     if target.is_file() and not overwrite:
         raise UsageError(f"{target}: is there already.", "Give another name, or --overwrite.")
-    further = read_options(run.study.system.ExportOptions, options)
+    further = read_options(resolve(SHARE_OPTIONS.get(format, system.ExportOptions)), options)
     written: list[Path] = resolve(exports[format])(run, splits, target, further)
     return written
 
