@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from emulant.sharing.tables import Column, SplitTable
 
 CONFIG = "cases"
 """The one configuration: a row per case."""
+_REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
 
@@ -70,7 +72,7 @@ def _body(facts: DatasetFacts) -> Iterator[str]:
     yield f"Licence: {facts.license or 'none is given; ask whoever shares this before you use it'}."
     yield from ("", "## Load it", "", "```python", "from datasets import load_dataset", "")
     yield f'data = load_dataset("PATH_OR_REPOSITORY", "{CONFIG}", split="{facts.tables[0].split}")'
-    yield 'data = data.with_format("numpy")  # arrays come as nested lists otherwise'
+    yield 'data = data.with_format("numpy")  # arrays of float32; without it, nested lists in full precision'
     yield from ("```", "", "The files are plain Parquet: polars, pandas, DuckDB and pyarrow read them as they are.", "")
     yield from ("## Splits", "", "| split | rows | rejected | failed | dataset_sha256 |", "|---|---|---|---|---|")
     yield from (_split_row(facts, table) for table in facts.tables)
@@ -111,13 +113,10 @@ def require_hub(repository: str) -> None:
     """
     try:
         import huggingface_hub as hub
-        from huggingface_hub.utils import validate_repo_id
     except ImportError:
         raise UsageError("--push needs the extra `share`.", "Install it: pip install 'emulant[share]'.") from None
-    try:
-        validate_repo_id(repository)
-    except ValueError:
-        raise UsageError(f"--push {repository}: is not a repository of the form OWNER/NAME.") from None
+    if not _REPOSITORY.fullmatch(repository):
+        raise UsageError(f"--push {repository}: is not a repository of the form OWNER/NAME.")
     if not hub.get_token():
         raise UsageError("--push: there is no token of the Hugging Face Hub.", "`hf auth login` stores one.")
 

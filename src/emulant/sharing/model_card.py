@@ -37,13 +37,8 @@ def text(run: Run, entrant: Entrant, card: ModelCard, scores: pl.DataFrame) -> s
 def _head(run: Run, entrant: Entrant, card: ModelCard) -> Iterator[str]:
     system, name = run.study.system, entrant.name
     purpose = (entrant.learner.resolve().__doc__ or "").strip().split("\n")[0]
-    yield from (
-        "---",
-        f"tags: [surrogate, emulant, {system.name}]",
-        "---",
-        "",
-        f"# {name}, a surrogate of {system.name}",
-    )
+    yield from ("---", f"tags: [surrogate, emulant, {system.name}]", "---")
+    yield from ("", f"# {name}, a surrogate of {system.name}")
     yield from ("", purpose, "", f"The system: {system.summary}", "", "## Use it", "")
     yield from ("```bash", f"emulant predict RUN INPUT -o OUT --surrogate {name}", "```", "")
     yield "RUN is the folder that holds `models/`; the study beside it says what INPUT must be."
@@ -59,14 +54,8 @@ def _metrics(run: Run, name: str, scores: pl.DataFrame) -> Iterator[str]:
     yield from ("## Metrics", "", "Over whole cases of splits that no surrogate has seen, with 95 % intervals over")
     yield "groups of cases, beside the baseline that is best by that very metric."
     for board in boards(scores):
-        where = f"`{board.split}`" + (f", from {board.start} on" if board.start else "")
-        yield from (
-            "",
-            f"### {where}",
-            "",
-            "| metric | value | 95 % | n | best baseline | |",
-            "|---|---|---|---|---|---|",
-        )
+        yield from ("", f"### `{board.split}`" + (f", started at {board.start}" if board.start else ""), "")
+        yield from ("| metric | value | 95 % | n | best baseline | |", "|---|---|---|---|---|---|")
         for metric, meaning in known.items():
             score = board.score(name, metric)
             if score is not None and not math.isnan(score.value):
