@@ -14,11 +14,13 @@ from emulant.dataset.seams import resolve
 from emulant.dataset.store import Manifest, StoredFile
 from emulant.errors import DataError
 from emulant.journal import timings
+from emulant.reporting.curves import Curves, read_curves, training
 from emulant.reporting.figures import Picture, standard
 from emulant.reporting.frames import Film
 from emulant.reporting.page import render
 from emulant.reporting.summary import Facts, as_json, summarise
 from emulant.runs import Run, read_json, unsealed
+from emulant.training.workshop import kept_epoch
 
 
 def figures(run: Run) -> list[Picture]:
@@ -29,7 +31,21 @@ def figures(run: Run) -> list[Picture]:
         drawing = resolve(target)(run)
         if drawing is not None:
             drawn.append(drawing.save(run.folder.root, name))
-    return drawn
+    return drawn + training_curves(run)
+
+
+def training_curves(run: Run) -> list[Picture]:
+    """How each network of the study learned."""
+    kinds = {entrant.name: entrant.kind for entrant in run.entrants()}
+    learned = {name: curves for name in kinds if (curves := curves_of(run, name))}
+    return [training(name, kinds, curves).save(run.folder.root, f"training_{name}") for name, curves in learned.items()]
+
+
+def curves_of(run: Run, name: str) -> Curves | None:
+    """The curves of a model's training; None if it was not trained epoch by epoch."""
+    path = run.folder.events.parent / name / "metrics.csv"
+    curves = read_curves(path, kept_epoch(run.folder.model_card(name).parent)) if path.is_file() else None
+    return curves if curves is not None and len(curves.epochs) else None
 
 
 def films(run: Run) -> Sequence[Film]:

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 from numpy.typing import ArrayLike, NDArray
@@ -18,14 +19,15 @@ from scipy.optimize import isotonic_regression
 
 from emulant.dataset.seams import Metric
 from emulant.reporting.boards import Board, Meaning, Score, boards, described
-from emulant.reporting.numbers import number
+from emulant.reporting.numbers import number, tick
 from emulant.reporting.style import Look, Theme, looks, save
 from emulant.reporting.verdict import Headline, title
 
 Vector: TypeAlias = NDArray[np.float64]
 Curve: TypeAlias = tuple[Vector, Vector, Vector]
 """Value, low and high, (H,) each."""
-Section: TypeAlias = Literal["leaderboard", "lead_time", "groups", "system"]
+Section: TypeAlias = Literal["leaderboard", "lead_time", "groups", "maps", "physics", "training", "system"]
+"""Where a figure stands on the page: `lead_time` is error against time or scale."""
 WIDTH = 4.9
 """Inches: two figures stand side by side on a page, one on a phone, with letters that can be read on both."""
 
@@ -51,12 +53,13 @@ class Drawing:
     title: str
     caption: str
     alt: str
+    section: Section = "system"
 
-    def save(self, run: Path, name: str, section: Section = "system") -> Picture:
-        """Write the files to `figures/` of a run."""
+    def save(self, run: Path, name: str, section: Section | None = None) -> Picture:
+        """Write the files to `figures/` of a run; `section` if it is not the drawing's own."""
         files = save(self.draw, run / "figures", name)
         places = {key: path.relative_to(run).as_posix() for key, path in files.items()}
-        return Picture(section, self.title, self.caption, self.alt, **places)
+        return Picture(section or self.section, self.title, self.caption, self.alt, **places)
 
 
 def standard(
@@ -308,6 +311,21 @@ def framed(
     figure = Figure(figsize=(width, height))
     bottom, top = inches_below / height, 1 - inches_above / height
     return figure, figure.add_axes((left, bottom, right - left, top - bottom))
+
+
+def logarithmic(axis: Axis, low: float, high: float, most: int = 5) -> None:
+    """A logarithmic axis whose ticks, `most` at the most, are plain numbers: 1, 2, 5 of a decade, or whole decades."""
+    decades = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
+    for steps in ((1, 2, 5), (1, 3), (1,)):
+        ticks = [step * 10.0**power for power in decades for step in steps]
+        ticks = [tick for tick in ticks if 0.99 * low <= tick <= 1.01 * high]
+        if len(ticks) <= most:
+            break
+    ticks = ticks[:: -(-len(ticks) // most)] if ticks else [low, high]
+    (axis.axes.set_xscale if axis is axis.axes.xaxis else axis.axes.set_yscale)("log")
+    axis.set_major_locator(FixedLocator(ticks))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(lambda value, _: tick(value))
 
 
 def _scores(board: Board, metric: str, model: str, horizons: Sequence[str]) -> Curve:

@@ -276,37 +276,3 @@ def conservation(run: Any) -> Drawing | None:
         "Dotted: what is promised. An unchanged cell stands at the left end.",
         f"Largest change of a lepton number over n_tot: {worst}",
     )
-
-
-def curves(run: Any) -> Drawing | None:
-    """Validation loss of each task of `multitask`, and of `mixing`, over the epochs."""
-    series: dict[str, tuple[Array, Array]] = {}
-    for model, columns in (
-        ("multitask", ("stable", "ndens", "fluxmag", "direction", "growthrate")),
-        ("mixing", ("loss",)),
-    ):
-        path = run.folder.events.parent / model / "metrics.csv"
-        if path.is_file():
-            table = pl.read_csv(path)
-            for column in columns:
-                if (wanted := f"validation_{column}") in table.columns:
-                    rows = table.select("epoch", wanted).drop_nulls()
-                    values = rows[wanted].cast(pl.Float64).to_numpy()
-                    if len(values) and values[0] > 0:
-                        series[f"{model} {column}"] = rows["epoch"].to_numpy(), values / values[0]
-    if not series:
-        return None
-
-    def draw(theme: Theme) -> Figure:
-        figure, axes = framed(WIDTH, 3.2, left=0.14, right=0.97, inches_above=0.75)
-        colors = [*theme.surrogates, theme.ink]
-        for (name, (x, y)), color in zip(series.items(), colors, strict=False):
-            axes.plot(x, np.maximum(y, 1e-6), color=color, lw=1.6, label=name)
-        axes.set(yscale="log", xlabel="epoch", ylabel="validation loss / that of the first epoch")
-        figure.legend(loc="upper center", ncols=3, fontsize=7)
-        return figure
-
-    said = ", ".join(f"{name} {number(float(y[-1]))}" for name, (_, y) in series.items())
-    return Drawing(
-        draw, "Training, task by task", "Each loss over what it was after the first epoch.", f"At the end: {said}"
-    )

@@ -59,7 +59,7 @@ class Flavor(BaseSystem):
     }
     figures: Mapping[str, Any] = {
         name: f"emulant.systems.flavor.figures:{name}"
-        for name in ("ladder", "depth", "scatter", "growth", "plane", "conservation", "curves")
+        for name in ("ladder", "depth", "scatter", "growth", "plane", "conservation")
     }
     examples: Mapping[str, Any] = {"nsm1": "emulant.systems.flavor.predict:nsm1"}
     probe = "emulant.systems.flavor.evaluation:probe"

@@ -75,7 +75,6 @@ class Pendulum(BaseSystem):
             "spectra": "growth:spectra",
             "exponent_map": "landscape:draw_map",
             "exponents": "figures:exponents",
-            "training_curves": "figures:training_curves",
         }.items()
     }
     limits: Sequence[str] = (
