@@ -1,8 +1,8 @@
 """How an answer travels: a JSON head, then the numbers as they lie in memory, so that a page reads them without a copy.
 
-    uint32      bytes of the head, filled up with blanks so that the arrays begin at a multiple of 8
-    head        {"facts": {...}, "arrays": {name: {"dtype", "shape", "offset"}}}; offsets count from the head's end
-    arrays      little-endian float32, int32 or uint8, each at a multiple of 8
+uint32      bytes of the head, filled up with blanks so that the arrays begin at a multiple of 8
+head        {"facts": {...}, "arrays": {name: {"dtype", "shape", "offset"}}}; offsets count from the head's end
+arrays      little-endian float32, int32 or uint8, each at a multiple of 8
 """
 
 from __future__ import annotations

@@ -1,16 +1,24 @@
 // A small chart of lines over a common axis, with a cursor.
 
 import { colour, panel } from "./canvas.js";
-import { short } from "./controls.js";
+import { element, short } from "./controls.js";
 
-const LEFT = 48, RIGHT = 10, TOP = 8, BOTTOM = 34;
+const LEFT = 46, RIGHT = 12, TOP = 8, BOTTOM = 34;
 
-// `content()` gives {x, lines: [{y, colour, dash, label}], high, low, log, cursor, shaded, marks}; null: nothing yet.
-export function chart(parent, { title, label, across, content, aspect = 4 }) {
-  return panel(parent, { title, label, aspect, draw: (context, width, height) => {
+// `content()` gives {x, lines: [{y, colour, dash, width}], high, low, log, cursor, shaded, marks}; null: nothing yet.
+// `legend` is a list of [text, colour].
+export function chart(parent, { title, legend = [], across, content, aspect = 4.5 }) {
+  const made = panel(parent, { title, label: title, aspect, draw: (context, width, height) => {
     const what = content();
     if (what) plot(context, width, height, what, across);
   } });
+  made.canvas.classList.add("chart");
+  for (const [text, name] of legend) {
+    const item = element("span", text);
+    item.className = `key ${name}`;
+    made.caption.append(item);
+  }
+  return made;
 }
 
 function plot(context, width, height, what, across) {
@@ -30,7 +38,6 @@ function plot(context, width, height, what, across) {
   axes(context, width, height, { low, high, log, x, px, py, across });
   for (const { value, text, across: upright } of marks) mark(context, width, height, { px, py, value, text, upright });
   for (const one of lines) line(context, x, one, px, py);
-  legend(context, lines, width);
   if (cursor !== null) {
     context.strokeStyle = colour("muted");
     context.setLineDash([]);
@@ -60,7 +67,7 @@ function axes(context, width, height, { low, high, log, x, px, py, across }) {
   context.textBaseline = "middle";
   for (const value of log ? decades(low, high) : ticks(low, high, 4)) {
     stroke(context, [[LEFT, py(value)], [width - RIGHT, py(value)]]);
-    context.fillText(short(value), LEFT - 6, py(value));
+    context.fillText(log ? power(value) : short(value), LEFT - 6, py(value));
   }
   context.textAlign = "center";
   context.textBaseline = "top";
@@ -68,7 +75,7 @@ function axes(context, width, height, { low, high, log, x, px, py, across }) {
     stroke(context, [[px(value), height - BOTTOM], [px(value), height - BOTTOM + 4]]);
     context.fillText(short(value), px(value), height - BOTTOM + 5);
   }
-  if (across) context.fillText(across, (LEFT + width - RIGHT) / 2, height - 14);
+  if (across) context.fillText(across, (LEFT + width - RIGHT) / 2, height - 15);
 }
 
 function ticks(low, high, count) {
@@ -87,6 +94,11 @@ function decades(low, high) {
   return found;
 }
 
+function power(value) {
+  const digits = { "-": "⁻", 0: "⁰", 1: "¹", 2: "²", 3: "³", 4: "⁴", 5: "⁵", 6: "⁶", 7: "⁷", 8: "⁸", 9: "⁹" };
+  return `10${[...String(Math.round(Math.log10(value)))].map((digit) => digits[digit]).join("")}`;
+}
+
 function line(context, x, { y, colour: name, dash = [], width = 2 }, px, py) {
   context.strokeStyle = colour(name);
   context.lineWidth = width;
@@ -100,18 +112,6 @@ function line(context, x, { y, colour: name, dash = [], width = 2 }, px, py) {
   }
   context.stroke();
   context.setLineDash([]);
-}
-
-function legend(context, lines, width) {
-  context.textBaseline = "top";
-  context.textAlign = "right";
-  let right = width - RIGHT - 4;
-  for (const { label, colour: name } of [...lines].reverse()) {
-    if (!label) continue;
-    context.fillStyle = colour(name);
-    context.fillText(label, right, TOP + 2);
-    right -= context.measureText(label).width + 14;
-  }
 }
 
 function mark(context, width, height, { px, py, value, text, upright }) {

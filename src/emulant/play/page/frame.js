@@ -8,6 +8,7 @@ import { Line } from "./wire.js";
 
 const find = (id) => document.getElementById(id);
 const panels = [];
+const PATIENCE = 400;  // ms after which one is told that an answer takes its time
 
 function themes() {
   const dark = matchMedia("(prefers-color-scheme: dark)"), names = ["auto", "light", "dark"];
@@ -35,6 +36,7 @@ class Stage {
     this.model = told.model;
     this.listeners = [];
     this.lines = {};
+    this.charts = [];
     this.say = say;
     const settings = controls(find("controls"), told.controls, (name, final) => this.changed(name, final));
     this.values = settings.values;
@@ -49,8 +51,10 @@ class Stage {
   // The answer to a question; null if a newer one has overtaken it, or if it failed, which is told.
   ask(action, values) {
     this.lines[action] ??= new Line(action, (error) => say(error.message, true));
+    const patience = setTimeout(() => say("Working …"), PATIENCE);
     return this.lines[action].ask(this.model, values).then((answer) => {
-      if (answer && find("status").classList.contains("error")) say("");
+      clearTimeout(patience);
+      if (answer) say("");
       return answer;
     });
   }
@@ -59,7 +63,13 @@ class Stage {
 
   panel(what) { return kept(panel(find("panels"), what)); }
 
-  chart(what) { return kept(chart(find("charts"), what)); }
+  chart(what) {
+    const one = kept(chart(find("charts"), what));
+    this.charts.push(one);
+    return one;
+  }
+
+  repaintCharts() { this.charts.forEach((one) => one.redraw()); }
 
   film(draw) { return new Film(draw); }
 
