@@ -59,8 +59,15 @@ def serve(play: Play, models: Models, *, run: str, port: int, tell: Callable[[st
         tell(address)
         if browse:
             webbrowser.open(address)
-        settings = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off", ws="none")
-        settings.server_header = False
+        settings = uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            server_header=False,
+            timeout_graceful_shutdown=1,  # who ends the server does not wait for a simulation
+        )
         try:
             uvicorn.Server(settings).run(sockets=[listener])
         except KeyboardInterrupt:  # how a server ends
@@ -91,7 +98,8 @@ def application(play: Play, models: Models, *, run: str, token: str, port: int) 
         if content is None:
             return _refused(413, f"the message is larger than {LARGEST >> 20} MiB.")
         action = play.actions[name]  # one at a time: models and kernels are not made for two threads at once
-        return await to_thread.run_sync(_answered, action, models, content, limiter=lines[action.slow])
+        line = lines[action.slow]
+        return await to_thread.run_sync(_answered, action, models, content, limiter=line, abandon_on_cancel=True)
 
     routes = [
         Route(f"/{token}/play.json", described_),

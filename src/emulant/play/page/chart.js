@@ -1,7 +1,7 @@
 // A small chart of lines over a common axis, with a cursor.
 
 import { colour, panel } from "./canvas.js";
-import { element, short } from "./controls.js";
+import { element, raised, short } from "./controls.js";
 
 const LEFT = 46, RIGHT = 12, TOP = 8, BOTTOM = 34;
 
@@ -67,7 +67,7 @@ function axes(context, width, height, { low, high, log, x, px, py, across }) {
   context.textBaseline = "middle";
   for (const value of log ? decades(low, high) : ticks(low, high, 4)) {
     stroke(context, [[LEFT, py(value)], [width - RIGHT, py(value)]]);
-    context.fillText(log ? power(value) : short(value), LEFT - 6, py(value));
+    context.fillText(log ? `10${raised(Math.round(Math.log10(value)))}` : short(value), LEFT - 6, py(value));
   }
   context.textAlign = "center";
   context.textBaseline = "top";
@@ -92,11 +92,6 @@ function decades(low, high) {
   const every = Math.max(1, Math.ceil((last - first) / 4)), found = [];
   for (let k = first; k <= last; k += every) found.push(10 ** k);
   return found;
-}
-
-function power(value) {
-  const digits = { "-": "⁻", 0: "⁰", 1: "¹", 2: "²", 3: "³", 4: "⁴", 5: "⁵", 6: "⁶", 7: "⁷", 8: "⁸", 9: "⁹" };
-  return `10${[...String(Math.round(Math.log10(value)))].map((digit) => digits[digit]).join("")}`;
 }
 
 function line(context, x, { y, colour: name, dash = [], width = 2 }, px, py) {

@@ -90,8 +90,16 @@ export function short(value) {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
   const size = Math.abs(value);
-  if (size !== 0 && (size >= 1e5 || size < 1e-3)) return value.toExponential(2).replace("-", "−");
+  if (size !== 0 && (size >= 1e5 || size < 1e-3)) {
+    const [mantissa, exponent] = value.toExponential(2).split("e");
+    return `${Number(mantissa)} × 10${raised(Number(exponent))}`.replace("-", "−");
+  }
   return Number(value.toPrecision(3)).toString().replace("-", "−");
+}
+
+// A whole number as an exponent.
+export function raised(number) {
+  return [...String(number)].map((digit) => (digit === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit])).join("");
 }
 
 export function element(tag, text) {

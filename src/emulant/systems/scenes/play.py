@@ -18,7 +18,7 @@ from emulant.evaluation.forecasts import Start, forecast
 from emulant.play.parts import Action, Answer, Control, Play
 from emulant.systems.scenes.arrays import padded_states, scene_arrays
 from emulant.systems.scenes.catalogue import SCENARIOS, TYPES, make_scene
-from emulant.systems.scenes.config import HARDEST, ScenesConfig
+from emulant.systems.scenes.config import ScenesConfig
 from emulant.systems.scenes.scene import FIELDS, HEIGHT, STEP, WIDTH, Scene, initial_state, quantised
 
 HARDER = max(scenario.hardest for scenario in SCENARIOS.values())
@@ -55,7 +55,12 @@ def play(run: Any) -> Play:
             Control("gravity", "Gravity", 1.0, 0.25, 2.0, 0.05, unit="× its own", group="Scene"),
             Control("frames", "Frames to predict", 60, 10, 200, 10, group="Film"),
         ],
-        facts={"width": WIDTH, "height": HEIGHT, "trained": [*config.types_of("training")], "hardest": HARDEST},
+        facts={
+            "width": WIDTH,
+            "height": HEIGHT,
+            "trained": [*config.types_of("training")],
+            "hardest": config.system.difficulty[1],
+        },
     )
 
 
