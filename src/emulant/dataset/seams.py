@@ -294,8 +294,18 @@ def resolve(target: Any) -> Any:
     return getattr(import_module(module), name)
 
 
-EXTRAS = {"llm": "peft"}
+EXTRAS = {"llm": "peft", "play": "starlette"}
 """The package that tells whether an extra is installed, where it has another name."""
+
+
+def require_extra(extra: str, what: str) -> None:
+    """See to it that an extra is installed, without importing it; `what` needs it.
+
+    Raises:
+        UsageError: It is not.
+    """
+    if find_spec(EXTRAS.get(extra, extra)) is None:
+        raise UsageError(f"{what}: needs the extra `{extra}`.", f"Install it with `pip install 'emulant[{extra}]'`.")
 
 
 @dataclass(frozen=True)
@@ -329,11 +339,8 @@ class Learner:
         Raises:
             UsageError: It is not.
         """
-        if self.extra and find_spec(EXTRAS.get(self.extra, self.extra)) is None:
-            raise UsageError(
-                f"{self.target}: needs the extra `{self.extra}`.",
-                f"Install it with `pip install 'emulant[{self.extra}]'`.",
-            )
+        if self.extra:
+            require_extra(self.extra, str(self.target))
 
 
 # -- scores -----------------------------------------------------------------------------------------------------
@@ -446,6 +453,10 @@ class System(Protocol):
     @property
     def render(self) -> Any:
         """Function of an opened run and `RenderOptions` (or its "module:name"): the files that it has drawn."""
+
+    @property
+    def play(self) -> Any:
+        """Function of an opened run (or its "module:name"), or None: the `emulant.play.parts.Play` of it."""
 
     @property
     def exports(self) -> Mapping[str, Any]:

@@ -65,6 +65,7 @@ class BaseSystem:
     films_note: str = ""
     """What a reader of the report should know of all its films."""
     render: Any = None
+    play: Any = None
     exports: Mapping[str, Any] = {}
     examples: Mapping[str, Any] = {}
     headline: str = "r2"

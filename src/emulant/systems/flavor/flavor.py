@@ -63,6 +63,7 @@ class Flavor(BaseSystem):
     }
     examples: Mapping[str, Any] = {"nsm1": "emulant.systems.flavor.predict:nsm1"}
     probe = "emulant.systems.flavor.evaluation:probe"
+    play = "emulant.systems.flavor.play:play"
     limits: Sequence[str] = (
         "The truth is a one-dimensional, homogeneous, collisionless box without vacuum mixing: not what a global "
         "simulation of neutrino quantum kinetics would give.",

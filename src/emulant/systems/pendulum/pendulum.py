@@ -63,6 +63,7 @@ class Pendulum(BaseSystem):
     )
     probe = "emulant.systems.pendulum.surrogate_lyapunov:probe"
     render = "emulant.systems.pendulum.films:render"
+    play = "emulant.systems.pendulum.play:play"
     exports: Mapping[str, Any] = {"parquet": "emulant.systems.pendulum.exports:parquet"}
     figures: Mapping[str, Any] = {
         name: f"emulant.systems.pendulum.{target}"

@@ -61,6 +61,7 @@ class Scenes(BaseSystem):
     PredictOptions = PredictOptions
     RenderOptions = RenderOptions
     render = "emulant.systems.scenes.render:render"
+    play = "emulant.systems.scenes.play:play"
     ExportOptions = ExportOptions
     exports: Mapping[str, Any] = {
         name: f"emulant.systems.scenes.exports:{name}" for name in ("jsonl", "text", "document")

@@ -57,6 +57,7 @@ class Swarm(BaseSystem):
         "minus truth, on a scale about zero."
     )
     render = "emulant.systems.swarm.films:render"
+    play = "emulant.systems.swarm.play:play"
     exports: Mapping[str, Any] = {name: f"emulant.systems.swarm.exports:{name}" for name in ("flat", "stacked", "csv")}
     limits: Sequence[str] = (
         "The density is a kernel estimate: features narrower than the bandwidth are not there to be forecast.",
