@@ -108,11 +108,8 @@ def training(model: str, kinds: Mapping[str, str], curves: Curves) -> Drawing:
 
 def overlaid(losses: Mapping[str, Curves], model: str) -> Drawing:
     """The validation loss of one surrogate in several runs (or the training loss where nothing is validated)."""
-    shown = {
-        run: found.get("validation", found.get("training"))
-        for run, curves in losses.items()
-        if (found := curves.of("loss"))
-    }
+    judged = {run: curves.of("loss") for run, curves in losses.items()}
+    shown = {run: found["validation" if "validation" in found else "training"] for run, found in judged.items()}
 
     def draw(theme: Theme) -> Figure:
         figure = Figure(figsize=(WIDTH, 2.9))

@@ -69,4 +69,4 @@ def _drawing(run: Any, curves: Curves, axis: tuple[str, str], title: str, captio
         figure.legend(loc="upper center", ncols=4, fontsize=8)
         return figure
 
-    return Drawing(draw, title, caption, alt)
+    return Drawing(draw, title, caption, alt, "physics")

@@ -51,9 +51,7 @@ def _flown(flat: Flat, state: Tensor, flown: Tensor) -> tuple[Tensor, Edges]:
     return flown, _edges(flat, found, rows, stretch, blank)
 
 
-def _solved(
-    flat: Flat, state: Tensor, table: ContactGraphTable, memory: Memory | None
-) -> tuple[Tensor, Edges, Memory]:
+def _solved(flat: Flat, state: Tensor, table: ContactGraphTable, memory: Memory | None) -> tuple[Tensor, Edges, Memory]:
     """The analytic solution, the graph where its impulses were largest, and what is remembered of them."""
     found = march(flat, state[:, :3], state[:, 3:], table.guess.steps, table.guess.iterations, memory)
     impulse = torch.cat([found.impulse, found.joint_impulse.reshape(2, -1).T])
