@@ -77,7 +77,7 @@ $(BASE): pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(DEV): pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) --editable '.[test,dev,video,docs,torch,llm,export,mpi,dask,sweep]'
+	$(PIP) --editable '.[test,dev,video,docs,torch,llm,export,mpi,dask,play,sweep]'
 	@touch $@ $(BASE)
 
 $(BENCH): pyproject.toml constraints.txt | $(DEV)

@@ -48,7 +48,8 @@ def fit(run: Run, entrant: Entrant, listen: Listener) -> None:
             _fitted(model, run)
     else:
         _fitted(model, run)
-    card.unlink(missing_ok=True)
+    for stale in (card, run.folder.model_readme(entrant.name)):
+        stale.unlink(missing_ok=True)
     written = model.save(run.weights(entrant))
     files = [StoredFile.of(path, run.folder.models).model_dump() for path in sorted(written)]
     splits = [name for name in ("training", "validation") if name in run.splits]

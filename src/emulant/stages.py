@@ -293,7 +293,7 @@ def evaluate(run: Run, *, kinds: Collection[Kind] = KINDS, listen: Listener = si
 
 
 def report(run: Run, *, listen: Listener = silent) -> Path:
-    """Draw the figures and films and write `report.json` and `report.html`.
+    """Draw the figures and films and write `report.json`, `report.html` and the card of every surrogate.
 
     Returns:
         The page.
@@ -303,6 +303,7 @@ def report(run: Run, *, listen: Listener = silent) -> Path:
         UsageError: Films are asked for in a format whose extra is not installed.
     """
     from emulant import narrative
+    from emulant.sharing.model_card import write_cards
 
     with logged(run.folder, "figures"):
         pictures = narrative.figures(run)
@@ -311,5 +312,20 @@ def report(run: Run, *, listen: Listener = silent) -> Path:
         films = narrative.films(run)
     listen("report", 2, 3)
     page = narrative.write(run, pictures, films)
+    write_cards(run)
     listen("report", 3, 3)
     return page
+
+
+def report_as_markdown(run: Run, target: Path | None = None) -> Path:
+    """The report that `report` has written as Markdown, by default beside it.
+
+    Returns:
+        The file; away from the run folder, its figures are copied to `figures/` beside it.
+
+    Raises:
+        DataError: There is no report yet, or it is damaged.
+    """
+    from emulant import narrative
+
+    return narrative.write_markdown(run, target or run.folder.report_markdown)

@@ -36,8 +36,8 @@ from emulant.training.process import threads, torch_seed
 from emulant.training.ranks import cluster_environment, here, wanted
 from emulant.training.rates import optimizer_of, rate, set_rate
 from emulant.training.table import TrainingTable
-from emulant.training.weights import BEST, Extras, read_weights
-from emulant.training.workshop import MARK, Workshop
+from emulant.training.weights import Extras, read_weights
+from emulant.training.workshop import BEST, MARK, Workshop
 
 CHUNK = 16
 """Batches that Lightning hands over at once. Its own work takes about a millisecond a call, as long as a whole step of
