@@ -1,5 +1,7 @@
 """Engines by name, and executors of other packages from Python."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import toy
 
@@ -33,11 +35,11 @@ def test_an_engine_whose_package_is_missing_says_what_to_install(tmp_path, emula
         assert (code, f"pip install 'emulant[{engine}]'" in err) == (2, True)
 
 
-def toy_study(**system):
+def toy_study(dataset=None, **system):
     document = {
         "system": {"name": "toy", **system},
         "splits": {"training": 24, "test": 4},
-        "dataset": {"shard_cases": 2},
+        "dataset": {"shard_cases": 2, **(dataset or {})},
     }
     return studies.from_document(document, "test", toy.system)
 
@@ -48,6 +50,14 @@ def executor():
     executor = loky.ProcessPoolExecutor(max_workers=2)
     yield executor
     executor.shutdown(kill_workers=True)
+
+
+def test_a_case_that_hangs_on_an_executor_is_ended_and_recorded(tmp_path, expected):
+    study = toy_study(behaviour={"training/3": "hang"}, dataset={"timeout": 1.0, "allowed_failures": 0.5})
+    with ThreadPoolExecutor(2) as executor:
+        found = api.generate(study, tmp_path / "run", executor=executor)
+    assert dict(found["training"].reasons) == {3: "timed out: more than 1 s a case"}
+    assert (found["training"].ok, found["test"].dataset_sha256) == (23, expected["test"])
 
 
 def test_loky_gives_the_same_bytes(tmp_path, executor, expected):

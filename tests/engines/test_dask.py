@@ -37,11 +37,12 @@ def generate(cluster, tmp_path):
     """Simulate a toy study on the cluster: what its splits hold."""
     from distributed import Client
 
-    def call(**system):
+    def call(timeout=None, **system):
+        bounds = {} if timeout is None else {"timeout": timeout}
         document = {
             "system": {"name": "toy", **system},
             "splits": {"training": 24, "test": 4},
-            "dataset": {"shard_cases": 2, "allowed_failures": 0.5},
+            "dataset": {"shard_cases": 2, "allowed_failures": 0.5, **bounds},
         }
         with Client(cluster) as client:
             study = studies.from_document(document, "test", toy.system)
@@ -75,6 +76,14 @@ def test_a_case_that_kills_every_worker_is_recorded_and_the_others_finish(genera
     assert dict(summaries["training"].reasons) == {3: "crashed its worker"}
     assert summaries["training"].ok == 23
     assert summaries["test"].dataset_sha256 == expected["test"]
+
+
+def test_a_case_that_hangs_is_ended_and_recorded(cluster, generate, expected):
+    summaries = generate(behaviour={"training/3": "hang"}, timeout=1.0)
+    assert dict(summaries["training"].reasons) == {3: "timed out: more than 1 s a case"}
+    assert summaries["training"].ok == 23
+    assert summaries["test"].dataset_sha256 == expected["test"]
+    assert len(cluster.workers) == 2, "no worker had to die for it"
 
 
 def test_a_fault_of_ours_on_a_worker_is_told_with_its_shard(cluster):

@@ -38,7 +38,7 @@ def call(slurm, tmp_path):
 
     def call(*arguments, code=0):
         words = [sys.executable, "-m", "emulant", *map(str, arguments), "--json"]
-        done = subprocess.run(words, env=slurm, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(words, env=slurm, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == code, done.stderr
         return (json.loads(done.stdout) if done.stdout else None), done.stderr
 
@@ -158,21 +158,52 @@ def test_scripts_that_slurm_refuses_leave_no_job_behind(tmp_path, slurm, call, s
     assert not squeue(slurm, run)
 
 
-@pytest.mark.soak  # it waits for signals that a busy machine delivers late
+@pytest.mark.soak  # SLURM lets a requeued job wait for two minutes, until its nodes have forgotten the first try
 def test_training_whose_time_is_up_goes_back_into_the_queue(tmp_path, slurm, call, wait, study):
     run, setup = tmp_path / "run", tmp_path / "setup.sh"
     setup.write_text(
-        'if [[ "$SLURM_JOB_NAME" == train && -z "${SLURM_RESTART_COUNT:-}" ]]; then emulant() { sleep 300; }; fi\n'
+        'if [[ "$SLURM_JOB_NAME" == train && -z "${SLURM_RESTART_COUNT:-}" ]]; then\n'
+        '    emulant() { sleep 300; }\n'
+        '    touch "$RUN/asked"\n'
+        "fi\n"
     )
     call("submit", study(), "-o", run, "--setup", setup)
-    wait(lambda: ("RUNNING", "None") in squeue(slurm, run).get("train", []))
+    wait(lambda: (run / "asked").is_file(), 200)  # the environment is read: by then the trap must have been set
     job = next(job.id for job in jobs.listed(jobs.RunFolder(run)) if job.name == "train")
-    time.sleep(1)  # until the shell has set its trap
     subprocess.run(["scancel", "--batch", "--signal=USR1", job], env=slurm, check=True)
-    wait(lambda: squeue(slurm, run).get("train", [("", "")])[0][0] == "PENDING", 30)
-    subprocess.run(["scontrol", "update", f"JobId={job}", "StartTime=now"], env=slurm, check=True)
-    wait(lambda: not squeue(slurm, run))
-    assert (run / "report.html").is_file()
+    wait(lambda: squeue(slurm, run).get("train", [("", "")])[0][0] == "PENDING", 60)
+    wait(lambda: not squeue(slurm, run), 400)
+    told = subprocess.run(["scontrol", "show", "job"], env=slurm, capture_output=True, text=True, check=False).stdout
+    logs = [f"{path}:\n{path.read_text()}" for path in (run / "slurm" / "logs").glob("*.log")]
+    assert (run / "report.html").is_file(), "\n".join([told, *logs])
+
+
+@pytest.mark.soak
+def test_two_processes_train_under_srun_what_one_trains(tmp_path, slurm, call, wait):
+    pytest.importorskip("torch")
+    file = tmp_path / "study.toml"
+    file.write_text(
+        "[system]\nname = 'pendulum'\nT = 4.0\n[splits]\ntraining = 8\nvalidation = 4\ntest = 4\n"
+        "[dataset]\nshard_cases = 4\n[surrogates.lstm]\nhidden = 8\n"
+        "[training]\nmax_epochs = 2\nepoch_batches = 4\nmonitor = 'loss'\n"
+        "[evaluation]\ncontext = 1.0\nlyapunov_time = 5.0\nsurrogate_lyapunov_time = 5.0\nresamples = 1000\n"
+    )
+    call("run", file, "-o", tmp_path / "here", "--set", "report.films=false")
+    submitted, _ = call(
+        "submit", file, "-o", tmp_path / "run", "--devices", "2", "--strategy", "ddp", "--set", "report.films=false"
+    )
+    script = Path(submitted["scripts"]["train"]).read_text()
+    assert "#SBATCH --ntasks-per-node=2\n" in script
+    assert 'srun --kill-on-bad-exit=1 "$PYTHON" -m emulant train "$RUN" &' in script
+    wait(lambda: not squeue(slurm, tmp_path / "run"), 400)
+    assert (tmp_path / "run" / "report.html").is_file()
+    one, two = (
+        [line.split(",") for line in (tmp_path / name / "logs" / "lstm" / "metrics.csv").read_text().splitlines()]
+        for name in ("here", "run")
+    )
+    place = one[0].index("validation_loss")
+    assert float(two[-1][place]) == pytest.approx(float(one[-1][place]), rel=1e-4)
+    assert [row[:-1] for row in two] != [row[:-1] for row in one], "the second training has not been shared at all"
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """Shards on Dask: a cluster on this machine, or any that has a scheduler (dask-jobqueue, Kubernetes, a cloud).
 
 The workers need emulant and the same file system. Dask gives the shard of a worker that died to another one; a shard
-that takes down one worker after another is tried case by case, to find the one that is to blame.
+that takes down one worker after another is tried case by case, to find the one that is to blame. Where a study bounds
+the time of a case, workers simulate in processes of their own, which can be ended.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from emulant.dataset.seams import Shard, ShardOutcome, Work
+from emulant.engines.guarded import guarded
 from emulant.errors import EmulantError, EngineError, UsageError
 
 
@@ -34,6 +36,7 @@ class Dask:
         """
         from distributed import KilledWorker, as_completed
 
+        work = guarded(work)
         futures = {self._submit(work, shard): shard for shard in shards}
         try:
             for future in as_completed(list(futures)):

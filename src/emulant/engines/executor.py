@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, as_completed
 
 from emulant.dataset.seams import Shard, ShardOutcome, Work
+from emulant.engines.guarded import guarded
 from emulant.errors import EngineError
 
 
@@ -21,7 +22,7 @@ class OnExecutor:
         Raises:
             EngineError: The executor broke. What was finished before is kept; a second call does the rest.
         """
-        futures = [self.executor.submit(work, shard) for shard in shards]
+        futures = [self.executor.submit(guarded(work), shard) for shard in shards]
         done = 0
         try:
             for future in as_completed(futures):

@@ -250,4 +250,4 @@ def _single_threaded() -> Iterator[None]:
         yield
     finally:
         for name in added:
-            del os.environ[name]
+            os.environ.pop(name, None)  # another thread may have had the same to give back
