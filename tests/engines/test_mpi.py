@@ -1,6 +1,5 @@
 """Real mpirun: the same bytes from any number of ranks, and a second call that does what a kill has left."""
 
-import json
 import os
 import shutil
 import signal
@@ -15,8 +14,6 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("mpirun") is None, reason="there is no mpirun: apt-get install openmpi-bin"),
     pytest.mark.skipif(find_spec("mpi4py") is None, reason="there is no mpi4py: pip install 'emulant[mpi]'"),
 ]
-
-SYSTEMS = ("swarm", "pendulum", "scenes", "flavor", "halos")
 
 
 def mpirun(ranks):
@@ -87,17 +84,3 @@ def test_a_call_that_cannot_be_carried_out_ends_on_all_ranks(tmp_path, command, 
         *("generate", study(), "-o", tmp_path / "run", "--split", "tset", "--engine", "mpi"), before=mpirun(3), code=2
     )
     assert done.stderr.count("the study has no split `tset`") == 1
-
-
-@pytest.mark.soak
-@pytest.mark.parametrize("ranks", [1, 2, 4])
-@pytest.mark.parametrize("system", SYSTEMS)
-def test_every_system(tmp_path, command, system, ranks):
-    def content(folder):
-        return {
-            path.parent.name: json.loads(path.read_bytes())["dataset_sha256"] for path in folder.glob("*/manifest.json")
-        }
-
-    command("generate", f"{system}:smoke", "-o", tmp_path / "local", "--quiet")
-    command("generate", f"{system}:smoke", "-o", tmp_path / "mpi", "--engine", "mpi", before=mpirun(ranks))
-    assert content(tmp_path / "mpi") == content(tmp_path / "local") != {}

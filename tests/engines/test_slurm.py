@@ -163,12 +163,12 @@ def test_training_whose_time_is_up_goes_back_into_the_queue(tmp_path, slurm, cal
     run, setup = tmp_path / "run", tmp_path / "setup.sh"
     setup.write_text(
         'if [[ "$SLURM_JOB_NAME" == train && -z "${SLURM_RESTART_COUNT:-}" ]]; then\n'
-        '    emulant() { sleep 300; }\n'
+        "    emulant() { sleep 300; }\n"
         '    touch "$RUN/asked"\n'
         "fi\n"
     )
     call("submit", study(), "-o", run, "--setup", setup)
-    wait(lambda: (run / "asked").is_file(), 200)  # the environment is read: by then the trap must have been set
+    wait((run / "asked").is_file, 200)  # the environment is read: by then the trap must have been set
     job = next(job.id for job in jobs.listed(jobs.RunFolder(run)) if job.name == "train")
     subprocess.run(["scancel", "--batch", "--signal=USR1", job], env=slurm, check=True)
     wait(lambda: squeue(slurm, run).get("train", [("", "")])[0][0] == "PENDING", 60)
@@ -220,3 +220,16 @@ def test_a_study_that_cannot_be_run_to_its_end_is_refused_before_anything_is_wri
     )
     assert (code, "no test case to evaluate on" in err) == (2, True)
     assert not (tmp_path / "run").exists()
+
+
+def test_several_devices_are_tasks_of_the_training_job_and_the_trap_is_set_first(tmp_path, emulant):
+    options = ("--dry-run", "--devices", "2", "--nodes", "3", "--set", 'training.accelerator="gpu"')
+    code, _, err = emulant("submit", "pendulum:smoke", "-o", tmp_path / "run", *options)
+    assert code == 0, err
+    script = (tmp_path / "run" / "slurm" / "train.sh").read_text()
+    for line in ("--nodes=3", "--ntasks-per-node=2", "--gres=gpu:2", "--requeue"):
+        assert f"#SBATCH {line}\n" in script
+    assert 'srun --kill-on-bad-exit=1 "$PYTHON" -m emulant train "$RUN" &\n' in script
+    assert script.index("\ntrap ") < script.index("\nsource "), "a signal while the environment is read ends the job"
+    code, _, err = emulant("submit", "pendulum:smoke", "-o", tmp_path / "other", "--dry-run", "--strategy", "fsdp")
+    assert (code, "training.strategy: must be 'auto', 'ddp'" in err) == (2, True), err

@@ -15,9 +15,11 @@ from emulant.systems.scenes.baselines import ConstantVelocity, ZeroChange
 from emulant.systems.scenes.graph import frame, recordings
 from emulant.systems.scenes.graph.flat import Flat, flatten
 from emulant.systems.scenes.graph.network import ContactNetwork
+from emulant.systems.scenes.graph.objective import Objective, share_of_scenes
 from emulant.systems.scenes.graph.surrogate import ContactGraph, Untrained
 from emulant.systems.scenes.graph.table import ContactGraphTable
 from emulant.systems.scenes.scene import Scene
+from emulant.training.batches import Batch
 from emulant.training.table import TrainingTable
 from emulant.training.workshop import Workshop
 
@@ -136,6 +138,29 @@ def test_training_is_a_function_of_seed_and_data() -> None:
         weights.append(torch.cat([value.ravel() for value in model.network.state_dict().values()]))
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
+
+
+@pytest.mark.parametrize("processes", [2, 4])
+def test_processes_that_share_the_scenes_of_a_batch_have_its_gradient_together(processes: int) -> None:
+    data = Recordings([crowd(1), tower(4), swing(), chain(5), crowd(2)][: 5 if processes == 2 else 3])
+    scenes = recordings.read(data, 15)
+    network = graph([]).network
+    assert network is not None
+    objective = Objective.of(ContactGraphTable(width=16, rounds=2), scenes)
+    (batch,) = objective.data(scenes, scenes, 0).validation
+
+    def gradient(part: Batch) -> torch.Tensor:
+        loss, parameters = objective.loss(network, part), list(network.parameters())
+        if not loss.requires_grad:  # the network has no part in a scene in which nothing touches
+            return torch.zeros(sum(parameter.numel() for parameter in parameters))
+        found = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
+        return torch.cat([each.ravel() for each in found])
+
+    whole = gradient(batch)
+    shares = [share_of_scenes(batch, rank, processes) for rank in range(processes)]
+    assert sum(part for _, part in shares) == pytest.approx(1)
+    together = torch.stack([part * gradient(own) for own, part in shares]).sum(dim=0)
+    torch.testing.assert_close(together, whole, rtol=2e-3, atol=2e-5)
 
 
 def test_scenes_are_read_without_padding_and_put_side_by_side_again() -> None:

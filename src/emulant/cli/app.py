@@ -61,7 +61,7 @@ class Devices:
     nodes: int | None = None
     "Nodes; on several, under srun or torchrun."
     strategy: str | None = None
-    "A name that Lightning knows: ddp, fsdp."
+    "Lightning's name for how they work together: ddp."
 
     @property
     def overrides(self) -> tuple[str, ...]:

@@ -216,6 +216,8 @@ class _Steps(LightningModule):
                 optimizer.zero_grad()
             loss, parts = self.data.measure(self.module, batch)
             weight = part * place.world_size  # what all processes have is averaged
+            if not loss.requires_grad:  # a share in which the network has no part; the others wait for its gradient
+                loss = loss + 0 * torch.stack([parameter.sum() for parameter in self._trained()]).sum()
             self.manual_backward(loss * (weight / size) if weight != size else loss)
             self.losses.append(loss.detach() * weight)
             for name, value in parts.items():

@@ -74,8 +74,10 @@ class TrainingTable(Table):
     """Of each node; the processes, one per device, share the rows of every batch. `auto`: all graphics cards."""
     nodes: Annotated[int, Field(ge=1)] = 1
     """More than one need a process per device, started by `srun` or `torchrun`."""
-    strategy: str = "auto"
-    """A name that Lightning knows: `ddp`, `fsdp`, ...; `auto`: `ddp` if there are several processes."""
+    strategy: Literal["auto", "ddp", "ddp_find_unused_parameters_false"] = "auto"
+    """Lightning's name for how several processes train together; `auto`: `ddp`. The last one is faster, for networks
+    that use all their parameters in every batch. Strategies that cut up the weights are not there: the loop validates
+    and writes whole ones."""
     threads: Annotated[int, Field(ge=1)] = 1
     """Threads of torch on the CPU. Bits are promised for a fixed number only."""
     loggers: tuple[Logger, ...] = ("csv",)
