@@ -57,6 +57,10 @@ class RunFolder:
         return self.root / "report.json"
 
     @property
+    def report_markdown(self) -> Path:
+        return self.root / "report.md"
+
+    @property
     def report_html(self) -> Path:
         return self.root / "report.html"
 

@@ -347,3 +347,17 @@ def report(run: Run, *, listen: Listener = _silent) -> Path:
     write_cards(run)
     listen("report", 3, 3)
     return page
+
+
+def report_as_markdown(run: Run, target: Path | None = None) -> Path:
+    """The report that `report` has written as Markdown, by default beside it.
+
+    Returns:
+        The file; away from the run folder, its figures are copied to `figures/` beside it.
+
+    Raises:
+        DataError: There is no report yet, or it is damaged.
+    """
+    from emulant import narrative
+
+    return narrative.write_markdown(run, target or run.folder.report_markdown)
