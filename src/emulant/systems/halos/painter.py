@@ -272,7 +272,12 @@ class FlowPainter(Painter):
 
     Config: ClassVar[type[PainterTable]] = FlowTable
     kind: ClassVar[str] = "flow"
-    parts: ClassVar[Mapping[str, Literal["mean", "max"]]] = dict.fromkeys(("dm", "gas", "stars", "occupancy"), "mean")
+    parts: ClassVar[Mapping[str, Literal["mean", "max"]]] = {
+        "dm": "mean",
+        "gas": "mean",
+        "stars": "mean",
+        "occupancy": "mean",
+    }
 
     @property
     def objective(self) -> Objective:
