@@ -71,8 +71,9 @@ def _shortcomings(boards: Sequence[Board], model: str, headline: Headline) -> st
     lost = [f"`{family}`" for family in families if tone(main, model, headline, family) == "bad"]
     lost += [title(board, headline.time_unit) for board in others if tone(board, model, headline) == "bad"]
     if not lost:
-        places = [f"{len(families)} groups"] * bool(families) + [f"{len(others)} further tests"] * bool(others)
-        return f"it loses on none of {' and '.join(places)}" if places else "nothing else was tested"
+        counts = {"group": len(families), "further test": len(others)}
+        places = [f"{count} {what}{'s' * (count > 1)}" for what, count in counts.items() if count]
+        return f"it loses nowhere in {' and '.join(places)}" if places else "nothing else was tested"
     if len(lost) > 4:
         lost = [*lost[:3], f"{len(lost) - 3} more"]
     return f"it fails on {', '.join(lost[:-1])} and {lost[-1]}" if len(lost) > 1 else f"it fails on {lost[0]}"
