@@ -84,7 +84,7 @@ def test_until_when_and_where_are_told(summarised: Summarise) -> None:
         rows += [_r2("hero", "surrogate", ours, family), _r2("drift", "baseline", 0.5, family)]
     details = {detail["about"]: detail for detail in summarised(*rows)["verdicts"][0]["details"]}
     assert details["until when"]["text"] == "ahead for lead times 0.1, 1 s; behind for 10 s"
-    assert details["where"] == {"tone": "bad", "about": "where", "text": "behind a baseline on `ring`"}
+    assert details["where"] == {"tone": "bad", "about": "where", "text": "behind a baseline on 1 of 2 groups: `ring`"}
 
 
 def test_where_nobody_has_failed_yet_a_surrogate_is_level_not_behind(summarised: Summarise) -> None:
@@ -181,7 +181,7 @@ def test_a_group_without_a_score_is_named_and_has_no_row(summarised: Summarise) 
 def test_the_report_begins_with_one_sentence(summary: dict[str, Any], summarised: Summarise) -> None:
     assert summary["lead"] == (
         "`spectral` beats the best baseline by 70\u00a0% of the gap to perfection on test, cold start; "
-        "it fails on test_long, start at 1 s."
+        "it fails on `test_long, start at 1 s`."
     )
     beaten = summarised(_r2("hero", "surrogate", 0.2), _r2("drift", "baseline", 0.3))["lead"]
     assert beaten == "No surrogate beats the best baseline on test: `drift` is ahead of `hero`, the closest one."
@@ -206,10 +206,14 @@ def test_physics_has_a_table_of_its_own(metrics: pl.DataFrame, meanings: dict[st
 
 def test_physics_of_parts_has_a_column_for_each_part(summarised: Summarise, meanings: dict[str, Metric]) -> None:
     columns = ("split", "model", "kind", "metric", "group", "horizon", "value", "ci_low", "ci_high", "n")
-    rows = [("test", "flow", "surrogate", "mass_error", part, "all", 0.1, 0.0, 0.2, 9) for part in ("gas", "stars")]
+    rows = [
+        ("test", "flow", "surrogate", "mass_error", part, "all", 0.1, 0.0, 0.2, 9)
+        for part in ("gas", "stars", "gas big")
+    ]
     frame = pl.DataFrame(rows, schema=list(columns), orient="row")
-    table = summarise(frame, meanings, "r2", Facts("x"), physics=["mass_error"])["physics"][0]
-    assert [column["part"] for column in table["columns"]] == ["gas", "stars"]
+    known = {**meanings, **{f"mass_error/{part}": meanings["mass_error"] for part in ("stars", "gas", "dark")}}
+    table = summarise(frame, known, "r2", Facts("x"), physics=["mass_error"])["physics"][0]
+    assert [column["part"] for column in table["columns"]] == ["stars", "gas"]
     assert [cell["text"] for cell in table["rows"][0]["cells"]] == ["0.100", "0.100"]
 
 

@@ -41,8 +41,8 @@ def tick(value: float) -> str:
 
 
 def interval(low: float, high: float, perfect: float = 0.0) -> str:
-    """`[0.812, 0.836]`; "" where there is none or where it is a point."""
-    if math.isnan(low) or math.isnan(high) or low == high:
+    """`[0.812, 0.836]`; "" where there is none or where it is a point, as it is of a single simulation."""
+    if math.isnan(low) or math.isnan(high) or math.isclose(low, high, rel_tol=1e-9):
         return ""
     ends = ("-∞" if end == -math.inf else "∞" if end == math.inf else number(end, perfect) for end in (low, high))
     return f"[{', '.join(ends)}]"

@@ -30,7 +30,7 @@ def trajectories(run: Any) -> Drawing | None:
         height = figure.get_size_inches()[1]
         for row, (name, case) in enumerate(cases.items()):
             bottom = (0.5 + 1.15 * (len(cases) - 1 - row)) / height
-            axes = figure.add_axes((0.14, bottom, 0.83, 0.95 / height))
+            axes = figure.add_axes((0.14, bottom, 0.83, 0.85 / height))
             truth, states = _pair(kept, case)
             axes.plot(kept.lead, truth[:, 1], color=theme.ink, linewidth=1.0, label=None if row else "truth")
             low, high = axes.get_ylim()
