@@ -65,6 +65,7 @@ class Scenes(BaseSystem):
     exports: Mapping[str, Any] = {
         name: f"emulant.systems.scenes.exports:{name}" for name in ("jsonl", "text", "document")
     }
+    checks_values = True
     limits: Sequence[str] = (
         "Friction and elasticity of a contact are the products of those of its two shapes, as Chipmunk has it.",
         "Chipmunk steps in time: even at 8 substeps a fast disc that meets a stack may gain a few percent of energy.",
