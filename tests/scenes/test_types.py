@@ -100,7 +100,7 @@ def test_soak_events_escapes_and_energy(name):
             escaped, bodies = escaped + int(outside.any(axis=(0, 2)).sum()), bodies + len(each.start)
             if each.scene.force is None and name != "conveyor":
                 frames = np.concatenate([each.start[None], each.state])
-                gains.append(energy_gain(frames, scene_arrays([each.scene])))
+                gains.append(float(energy_gain(frames[None], scene_arrays([each.scene]))[0]))
     assert escaped <= 0.001 * bodies
     assert max(gains, default=0) < 0.10
 
@@ -120,5 +120,5 @@ def test_soak_nine_scenes_of_ten_gain_hardly_any_energy():
             each = watched(name, 1 + seed % 5, 4000 + seed)
             if each.scene.force is None and name != "conveyor":
                 frames = np.concatenate([each.start[None], each.state])
-                gains.append(energy_gain(frames, scene_arrays([each.scene])))
+                gains.append(float(energy_gain(frames[None], scene_arrays([each.scene]))[0]))
     assert np.mean(np.array(gains) > 0.01) <= 0.10

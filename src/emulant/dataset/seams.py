@@ -571,9 +571,13 @@ class System(Protocol):
         """Function of split -> dataset, or None for the general one: the findings on cases that are in there twice."""
 
     @property
+    def checks_values(self) -> bool:
+        """Whether `check` looks at shapes and at every number itself, so that nobody else need read them all."""
+
+    @property
     def reads(self) -> Any:
         """Function of a path, or None: whether it can validate files there that are of no run. Then it also has
-        `ValidateOptions`, a table, and `check_loose(path, options, deep)`."""
+        `ValidateOptions`, a table, and `check_loose(path, options, deep, resimulate)`: cases, notes, findings."""
 
     def predict(self, surrogate: Any, source: Path, target: Path, options: Any, config: Any) -> None:
         """A file in, a file out."""

@@ -53,6 +53,7 @@ class BaseSystem:
     check_deeply: Any = None
     check_files: Any = None
     check_leaks: Any = None
+    checks_values = False
     reads: Any = None
     surrogates: Mapping[str, Learner] = {}
     baselines: Mapping[str, Learner] = {"persistence": PERSISTENCE, "climatology": CLIMATOLOGY}

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import orjson
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
@@ -55,7 +56,7 @@ def integers(state: Array) -> NDArray[np.int32]:
 
 def digest(whole: NDArray[np.int32]) -> str:
     """sha256 of the integers (T, N, 6) of a scene."""
-    return hashlib.sha256(np.ascontiguousarray(whole).tobytes()).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(whole)).hexdigest()
 
 
 def write_shard(shard: Shard, product: Product, folder: Path) -> list[Path]:
@@ -77,7 +78,8 @@ def write_shard(shard: Shard, product: Product, folder: Path) -> list[Path]:
         "header": [orjson.dumps(header).decode() for header in headers],
         "sha256": [digest(whole) for whole in numbers],
     }
-    parquet.write_groups(scenes, SCENES, [pa.table(rows, schema=SCENES)], dictionary=("type",))
+    table = pl.DataFrame(rows).to_arrow().cast(SCENES)  # `pa.table` would import pandas, too
+    parquet.write_groups(scenes, SCENES, [table], dictionary=("type",))
     return [frames, scenes]
 
 
@@ -94,7 +96,12 @@ def _frames(scene: int, whole: NDArray[np.int32]) -> pa.Table:
         np.repeat(np.arange(bodies, dtype=np.int32), frames),
         np.tile(np.arange(1, frames + 1, dtype=np.int32), bodies),
     )
-    return pa.Table.from_arrays([pa.array(column) for column in (*keys, *columns)], schema=FRAMES)
+    return pa.Table.from_arrays([_column(values) for values in (*keys, *columns)], schema=FRAMES)
+
+
+def _column(values: NDArray[np.int32]) -> pa.Array:
+    # `pa.array` would import pandas where that is installed, half a second for nothing
+    return pa.Array.from_buffers(pa.int32(), len(values), [None, pa.py_buffer(values)])
 
 
 # -- reading ------------------------------------------------------------------------------------------------------

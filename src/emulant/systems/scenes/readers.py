@@ -157,8 +157,11 @@ class ScenesDataset:
 # -- opening ------------------------------------------------------------------------------------------------------
 
 
-def open_dataset(folder: Path) -> ScenesDataset:
+def open_dataset(folder: Path, tell: Callable[[DataError], object] | None = None) -> ScenesDataset:
     """Open a split that emulant has made, or a folder of `TYPE/scene_00000001.jsonl`.
+
+    Args:
+        tell: Called with what is wrong with a damaged file, which is then left out; without it that is raised.
 
     Raises:
         DataError: There is no scene, or a file is damaged.
@@ -168,7 +171,14 @@ def open_dataset(folder: Path) -> ScenesDataset:
     rows: list[dict[str, Any]] = []
     places: dict[int, Place] = {}
     for path in paths:
-        for place, type_, number, difficulty, objects in _told(path):
+        try:
+            told = list(_told(path))
+        except DataError as error:
+            if tell is None:
+                raise
+            tell(error)
+            continue
+        for place, type_, number, difficulty, objects in told:
             case = case_number(type_, number)
             places[case] = place
             rows.append(_case_row(folder.name, case, type_, difficulty, objects))
