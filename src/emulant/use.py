@@ -15,17 +15,22 @@ from emulant.options import read_options
 from emulant.runs import Run
 
 
-def predict(run: Run, source: Path, target: Path, surrogate: str | None, options: Table) -> None:
+def predict(
+    run: Run, source: Path, target: Path, surrogate: str | None, options: Table, *, overwrite: bool = False
+) -> None:
     """Apply a trained surrogate (by default the first of the study) to a file of the user's.
 
     Raises:
-        UsageError: The study has no such surrogate, there is no such input, or the output would be written over it.
+        UsageError: The study has no such surrogate, there is no such input, or the output would be written over it or
+            over another file.
         EmulantError: The input is not what the system wants.
     """
     if not source.exists():
         raise UsageError(f"{source}: there is no such file or folder.")
     if target.exists() and target.samefile(source):
         raise UsageError(f"{target}: is the input.", "Give the forecast a name of its own.")
+    if target.is_file() and not overwrite:
+        raise UsageError(f"{target}: is there already.", "Give another name, or --overwrite.")
     model = _chosen(run, surrogate)
     run.study.system.predict(model, source, target, options, run.study.config)
 
