@@ -457,6 +457,10 @@ class System(Protocol):
         """The metrics that leaderboards show beside the headline and the skill, the others on demand; empty: all."""
 
     @property
+    def time_unit(self) -> str:
+        """The unit of `times`, and so of lead times and horizons."""
+
+    @property
     def limits(self) -> Sequence[str]:
         """What every report of the system says of its validity, one sentence each."""
 

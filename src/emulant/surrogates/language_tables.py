@@ -35,7 +35,7 @@ class LanguageTable(TrainedTable):
     """The longest document. What is longer is cut into groups of bodies."""
     prompt_frames: Positive = 2
     """Frames of a document that are shown; all after them are to be said. The first of them is told in full."""
-    example_frames: Annotated[int, Field(ge=2)] = 8
+    example_frames: Annotated[int, Field(ge=2)] = 12
     """Frames of a document, in training and in forecasts; a longer forecast goes on in a new one."""
     curriculum_stages: Annotated[int, Field(ge=1, le=5)] = 1
     """Training begins with the easiest scenes, and each stage adds harder ones; its weights are kept."""

@@ -44,7 +44,7 @@ class ContactGraph:
         self.network: ContactNetwork | None = None
 
     def fit(self, train: Dataset, validation: Dataset | None = None) -> None:
-        """Train on short stretches of frames; the monitor `position_mse` is that of rollouts on the validation split.
+        """Train on short stretches of frames; the monitor `position_rms` is that of rollouts on the validation split.
 
         Weights that do not even there beat what the network starts from are thrown away: then it is `untrained`.
 
@@ -56,7 +56,7 @@ class ContactGraph:
         config = self.config
         scenes = recordings.read(train, config.frames)
         shortest = min(len(scene.state) for scene in scenes)
-        if shortest <= config.unroll:
+        if shortest < config.unroll + 2:
             raise SurrogateError(
                 f"contact_graph: scenes of {shortest} frames are too short to unroll {config.unroll}.",
                 "Raise system.frames, or lower surrogates.contact_graph.unroll.",
