@@ -41,6 +41,8 @@ class LanguageTable(TrainedTable):
     """Training begins with the easiest scenes, and each stage adds harder ones; its weights are kept."""
     replay: Annotated[float, Field(ge=0, lt=1)] = 0.2
     """The share of easier scenes in the later stages."""
+    stage_factor: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """What the learning rate is multiplied by from stage to stage; each has its warm-up and its cosine."""
 
     @model_validator(mode="after")
     def _something_to_say(self) -> Self:
