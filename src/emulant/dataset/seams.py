@@ -476,6 +476,10 @@ class System(Protocol):
         """What was used -> the work to cite; the name of a surrogate, baseline or oracle only where it is scored."""
 
     @property
+    def time_unit(self) -> str:
+        """The unit of `times`, and so of lead times and horizons."""
+
+    @property
     def limits(self) -> Sequence[str]:
         """What every report of the system says of its validity, one sentence each."""
 

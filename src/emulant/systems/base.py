@@ -70,6 +70,8 @@ class BaseSystem:
     exports: Mapping[str, Any] = {}
     examples: Mapping[str, Any] = {}
     headline: str = "r2"
+    time_unit: str = "s"
+    """Of lead times."""
     board: Sequence[str] = ()
     """The metrics that leaderboards show beside the headline and the skill, the others on demand; empty: all."""
     physics: Sequence[str] = ()
