@@ -37,6 +37,7 @@ class Halos(BaseSystem):
     headline = "crps"
     board = ("crps", "star_occupancy", "star_jaccard", "peak_ratio")
     probe = "emulant.systems.halos.probe:probe"
+    play = "emulant.systems.halos.play:play"
     surrogates: Mapping[str, Learner] = {
         "unet": Learner(UNetTable, "emulant.systems.halos.painter:UNetPainter", extra="torch"),
         "flow": Learner(FlowTable, "emulant.systems.halos.painter:FlowPainter", extra="torch"),
