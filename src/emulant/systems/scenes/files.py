@@ -2,7 +2,8 @@
 
 `frames` is long: a row per body and frame, ordered by scene, body, frame, and a row group per scene. Its columns are
 whole numbers of the quanta of `scene.SCALE`, stored as differences (DELTA_BINARY_PACKED). `scenes` has a row per
-scene: its number, seed, difficulty, how many objects, header (JSON) and the sha256 of its integers.
+scene: its number, seed, difficulty, how many objects, header (JSON), the sha256 of its integers, and its beginnings of
+contact, three numbers each (frame, body, body; -1: something fixed).
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ SCENES = pa.schema(
         ("object_count", pa.int32()),
         ("header", pa.string()),
         ("sha256", pa.string()),
+        ("contacts", pa.list_(pa.int32())),
     ],
     metadata=_METADATA,
 )
@@ -77,6 +79,7 @@ def write_shard(shard: Shard, product: Product, folder: Path) -> list[Path]:
         "object_count": [header["object_count"] for header in headers],
         "header": [orjson.dumps(header).decode() for header in headers],
         "sha256": [digest(whole) for whole in numbers],
+        "contacts": [result.arrays["contacts"].ravel() for result in product],
     }
     table = pl.DataFrame(rows).to_arrow().cast(SCENES)  # `pa.table` would import pandas, too
     parquet.write_groups(scenes, SCENES, [table], dictionary=("type",))
@@ -108,14 +111,26 @@ def _column(values: NDArray[np.int32]) -> pa.Array:
 
 
 def read_scenes(path: Path) -> list[dict[str, Any]]:
-    """The rows of a `scenes` file, headers still as JSON text.
+    """The rows of a `scenes` file, headers still as JSON text, without contacts.
 
     Raises:
         DataError: The file is missing or damaged.
     """
     with parquet.opened(path) as file:
         _check_version(file, path)
-        return parquet.read_group(file, path, 0, SCENES.names).to_pylist() if file.num_row_groups else []
+        names = [name for name in SCENES.names if name != "contacts"]
+        return parquet.read_group(file, path, 0, names).to_pylist() if file.num_row_groups else []
+
+
+def read_contacts(path: Path, row: int) -> NDArray[np.int32]:
+    """The beginnings of contact (E, 3) of one row of a `scenes` file.
+
+    Raises:
+        DataError: The file is missing or damaged.
+    """
+    with parquet.opened(path) as file:
+        values = parquet.read_group(file, path, 0, ["contacts"])["contacts"][row].values
+    return np.from_dlpack(values).reshape(-1, 3)
 
 
 def read_state(file: pq.ParquetFile, path: Path, group: int, bodies: int) -> NDArray[np.int32]:

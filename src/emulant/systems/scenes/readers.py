@@ -20,7 +20,7 @@ from emulant.dataset.store import Store
 from emulant.errors import DataError
 from emulant.systems.scenes.arrays import padded_states, scene_arrays
 from emulant.systems.scenes.catalogue import SCENARIOS, case_number, type_and_number
-from emulant.systems.scenes.files import read_scenes, read_state
+from emulant.systems.scenes.files import read_contacts, read_scenes, read_state
 from emulant.systems.scenes.header import scene_of
 from emulant.systems.scenes.jsonlines import read_scene
 from emulant.systems.scenes.scene import FIELDS, FRAME, SCALE, Recording, Scene
@@ -107,6 +107,14 @@ class ScenesDataset:
         """The sha256 that the store has of the integers of a scene; None in a tree of JSON lines."""
         place = self._place(case)
         return None if place.is_text else str(self._row(place)["sha256"])
+
+    def contacts(self, case: int) -> Array | None:
+        """(E, 3): frame, body, body of each beginning of contact that the engine saw, -1 for something fixed.
+
+        None in a tree of JSON lines.
+        """
+        place = self._place(case)
+        return None if place.is_text else read_contacts(place.path, place.group)
 
     def _row(self, place: Place) -> dict[str, Any]:
         row: dict[str, Any] = _remembered(read_scenes, place.path)[place.group]

@@ -104,12 +104,13 @@ class Scenes(BaseSystem):
         from emulant.systems.scenes.header import header_of
         from emulant.systems.scenes.sampling import draw
         from emulant.systems.scenes.scene import quantised
-        from emulant.systems.scenes.simulation import simulate
+        from emulant.systems.scenes.simulation import record
 
         type_, number = type_and_number(case)
         scene = draw(config, split, type_, number)
-        record = {"family": type_, "header": header_of(scene), "layout": config.dataset.layout}
-        return CaseResult(case, {"state": quantised(simulate(scene))}, record)
+        state, contacts = record(scene)
+        told = {"family": type_, "header": header_of(scene), "layout": config.dataset.layout}
+        return CaseResult(case, {"state": quantised(state), "contacts": contacts}, told)
 
     def write(self, shard: Shard, product: Product, folder: Path) -> list[Path]:
         from emulant.systems.scenes.files import write_shard

@@ -19,6 +19,7 @@ from pymunk import batch
 from pymunk._chipmunk_cffi import ffi, lib
 
 from emulant.errors import SimulationError
+from emulant.systems.scenes.contacts import ContactLog
 from emulant.systems.scenes.scene import STATIC, STEP, Body, Engine, Force, Joint, Scene, Static
 
 State = NDArray[np.float64]
@@ -44,7 +45,17 @@ def simulate(scene: Scene, frames: int | None = None, start: State | None = None
         SimulationError: A number is not finite.
     """
     space, bodies = build(scene, start)
-    states = _run(space, bodies, scene, scene.frames if frames is None else frames)
+    return _finite(scene, _run(space, bodies, scene, scene.frames if frames is None else frames))
+
+
+def record(scene: Scene) -> tuple[State, NDArray[np.int32]]:
+    """All frames of a scene as `simulate` gives them, and its beginnings of contact (E, 3), see `ContactLog`."""
+    space, bodies = build(scene)
+    log = ContactLog(space, bodies)
+    return _finite(scene, _run(space, bodies, scene, scene.frames, log)), log.contacts()
+
+
+def _finite(scene: Scene, states: State) -> State:
     if not np.isfinite(states).all():
         frame, body = np.argwhere(~np.isfinite(states))[0][:2]
         raise SimulationError(f"{scene.type} scene {scene.number}: body {body} is not finite in frame {frame + 1}.")
@@ -119,7 +130,9 @@ def _add_joint(space: pymunk.Space, joint: Joint, bodies: Sequence[pymunk.Body])
 # -- running ------------------------------------------------------------------------------------------------------
 
 
-def _run(space: pymunk.Space, bodies: Sequence[pymunk.Body], scene: Scene, frames: int) -> State:
+def _run(
+    space: pymunk.Space, bodies: Sequence[pymunk.Body], scene: Scene, frames: int, log: ContactLog | None = None
+) -> State:
     """All frames are gathered in one buffer and read at the end."""
     _require_order(space, bodies)
     buffer, h, substeps = batch.Buffer(), STEP / scene.engine.substeps, range(scene.engine.substeps)
@@ -131,7 +144,11 @@ def _run(space: pymunk.Space, bodies: Sequence[pymunk.Body], scene: Scene, frame
             if kick is not None:
                 kick()
             step(engine, h)
+            if log is not None:
+                log.step_ends()
         read()
+        if log is not None:
+            log.frame_ends()
     states = np.frombuffer(buffer.float_buf(), dtype=np.float64).reshape(frames, -1, 6)
     return states[:, : len(bodies)].copy()
 
