@@ -38,12 +38,12 @@ class Halos(BaseSystem):
     board = ("crps", "star_occupancy", "star_jaccard", "peak_ratio")
     probe = "emulant.systems.halos.probe:probe"
     surrogates: Mapping[str, Learner] = {
-        "unet": Learner(UNetTable, "emulant.systems.halos.painter:UNetPainter", extra="torch"),
-        "flow": Learner(FlowTable, "emulant.systems.halos.painter:FlowPainter", extra="torch"),
+        "unet": Learner(UNetTable, "emulant.systems.halos.networks:UNetPainter", extra="torch"),
+        "flow": Learner(FlowTable, "emulant.systems.halos.networks:FlowPainter", extra="torch"),
     }
     baselines: Mapping[str, Learner] = {
         "identity": Learner(Table, f"{_BASELINES}:Identity"),
-        "transfer": Learner(TransferTable, f"{_BASELINES}:Transfer"),
+        "transfer": Learner(TransferTable, "emulant.systems.halos.transfer:Transfer"),
         "one_halo": Learner(OneHaloTable, f"{_BASELINES}:OneHalo"),
         "transfer_scatter": Learner(TransferTable, f"{_REFERENCES}:TransferScatter"),
         "untrained": Learner(Table, f"{_REFERENCES}:Untrained"),
@@ -145,6 +145,15 @@ class Halos(BaseSystem):
         from emulant.systems.halos.metrics import scoring
 
         return scoring(run)
+
+    def preferred(self, run: Any, options: PredictOptions) -> str | None:
+        """`flow` if several draws are asked for, else the painter that scored best on validation samples."""
+        names = list(run.study.surrogates)
+        if len(names) < 2:
+            return super().preferred(run, options)
+        if options.samples > 1 and "flow" in names:
+            return "flow"
+        return min(names, key=lambda name: float(run.model(name).model.score))
 
     def predict(self, surrogate: Any, source: Path, target: Path, options: Any, config: HalosConfig) -> None:
         from emulant.systems.halos.predict import paint_snapshot
