@@ -12,7 +12,7 @@ from emulant.dataset.tables import Table
 from emulant.systems.base import BaseSystem
 from emulant.systems.halos import plan
 from emulant.systems.halos.config import HalosConfig, HalosEvaluation
-from emulant.systems.halos.options import PredictOptions
+from emulant.systems.halos.options import ExportOptions, PredictOptions
 from emulant.systems.halos.tables import FlowTable, OneHaloTable, TransferTable, UNetTable
 
 _BASELINES, _REFERENCES = "emulant.systems.halos.baselines", "emulant.systems.halos.references"
@@ -34,6 +34,7 @@ class Halos(BaseSystem):
     task = "emulation"
     Evaluation = HalosEvaluation
     PredictOptions = PredictOptions
+    ExportOptions = ExportOptions
     headline = "crps"
     board = ("crps", "star_occupancy", "star_jaccard", "peak_ratio")
     probe = "emulant.systems.halos.probe:probe"
@@ -114,6 +115,12 @@ class Halos(BaseSystem):
             return open_split(folder, None)
         asked = [number for box in plan.in_split(config, folder.name) for number in box.simulations]
         return open_split(folder, asked)
+
+    def recognise(self, root: Path) -> dict[str, Any] | None:
+        """The study of a folder of the source document's NPZ files; None if this is not one."""
+        from emulant.systems.halos.exports import document_of
+
+        return document_of(root)
 
     def check(self, dataset: Dataset) -> Iterable[Finding]:
         from emulant.systems.halos.checks import check
