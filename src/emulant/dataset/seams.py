@@ -551,6 +551,9 @@ class System(Protocol):
     def resimulate(self, dataset: Dataset, case: int, config: Any, root: Path) -> CaseResult:
         """A case of a dataset once more; `root` is the run folder."""
 
+    def preferred(self, run: Any, options: Any) -> str | None:
+        """The surrogate that `emulant predict` uses if none is named; None: the study has none."""
+
     def derive(self, scores: pl.DataFrame, folder: Path) -> Sequence[Path]:
         """Write what else is made of metrics.csv into `folder`, the run's evaluation/; the files written."""
 

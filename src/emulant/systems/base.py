@@ -151,6 +151,10 @@ class BaseSystem:
         """How the predictions of one model are kept in a folder."""
         return Emulations(folder) if self.task == "emulation" else Predictions(folder)
 
+    def preferred(self, run: Any, options: Any) -> str | None:
+        """The surrogate that `emulant predict` uses if none is named; None: the study has none."""
+        return next(iter(run.study.surrogates), None)
+
     def derive(self, scores: Any, folder: Path) -> Sequence[Path]:
         """Write what else is made of metrics.csv into `folder`, the run's evaluation/; the files written."""
         return ()
