@@ -77,7 +77,7 @@ $(BASE): pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(DEV): pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) --editable '.[test,dev,video,docs,torch,llm,export,mpi,dask]'
+	$(PIP) --editable '.[test,dev,video,docs,torch,llm,export,mpi,dask,play]'
 	@touch $@ $(BASE)
 
 $(BENCH): pyproject.toml constraints.txt | $(DEV)

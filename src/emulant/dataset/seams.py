@@ -294,8 +294,18 @@ def resolve(target: Any) -> Any:
     return getattr(import_module(module), name)
 
 
-EXTRAS = {"llm": "peft"}
+EXTRAS = {"llm": "peft", "play": "starlette"}
 """The package that tells whether an extra is installed, where it has another name."""
+
+
+def require_extra(extra: str, what: str) -> None:
+    """See to it that an extra is installed, without importing it; `what` needs it.
+
+    Raises:
+        UsageError: It is not.
+    """
+    if find_spec(EXTRAS.get(extra, extra)) is None:
+        raise UsageError(f"{what}: needs the extra `{extra}`.", f"Install it with `pip install 'emulant[{extra}]'`.")
 
 
 @dataclass(frozen=True)
@@ -329,11 +339,8 @@ class Learner:
         Raises:
             UsageError: It is not.
         """
-        if self.extra and find_spec(EXTRAS.get(self.extra, self.extra)) is None:
-            raise UsageError(
-                f"{self.target}: needs the extra `{self.extra}`.",
-                f"Install it with `pip install 'emulant[{self.extra}]'`.",
-            )
+        if self.extra:
+            require_extra(self.extra, str(self.target))
 
 
 # -- scores -----------------------------------------------------------------------------------------------------
@@ -448,6 +455,10 @@ class System(Protocol):
         """Function of an opened run and `RenderOptions` (or its "module:name"): the files that it has drawn."""
 
     @property
+    def play(self) -> Any:
+        """Function of an opened run (or its "module:name"), or None: the `emulant.play.parts.Play` of it."""
+
+    @property
     def exports(self) -> Mapping[str, Any]:
         """Format -> function of an opened run, its splits, a target and `ExportOptions` (or its "module:name"): the
         files written."""
@@ -459,6 +470,14 @@ class System(Protocol):
     @property
     def time_unit(self) -> str:
         """The unit of `times`, and so of lead times and horizons."""
+
+    @property
+    def physics(self) -> Sequence[str]:
+        """The metrics that say whether a surrogate keeps the physics: conservation, drift, bounds, symmetries."""
+
+    @property
+    def citations(self) -> Mapping[str, str]:
+        """What was used -> the work to cite; the name of a surrogate, baseline or oracle only where it is scored."""
 
     @property
     def limits(self) -> Sequence[str]:
