@@ -1,8 +1,8 @@
 """A scene as a document: its header, its first frame, and what every later frame changes, body by body.
 
 One function, `document`, makes what is trained on, what evaluation shows and what `predict` shows. A later entry is
-OBJECT k and then ON, FALL or STILL, or the changes of vx, vy, ω, x, y, angle; only the first three of these are ever a
-model's to say. The type's name is no part of it: a model must continue kinds of scenes that it has never seen.
+OBJECT k and then ON, FALL or STILL, or the changes of vx, vy, ω, x, y, angle; only the first three are ever a model's
+to say. The type's name is no part of it: a model must continue kinds of scenes that it has never seen.
 """
 
 from __future__ import annotations
