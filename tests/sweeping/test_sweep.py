@@ -246,6 +246,7 @@ def command(tmp_path):
     return start
 
 
+@pytest.mark.soak
 def test_a_killed_search_ends_as_one_that_was_not(tmp_path, command):
     options = ("--over", "system.noise=0.0..1.0", "--optimize", "rms", "--trials", "5", "--workers", "1")
     calm = command(tmp_path / "calm", *options)

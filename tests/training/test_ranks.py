@@ -17,6 +17,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from emulant.errors import UsageError
 from emulant.training import ranks
 from emulant.training.batches import share_of_rows
 from emulant.training.table import TrainingTable
@@ -115,6 +116,7 @@ def processes_of(run):
     return sorted(found)
 
 
+@pytest.mark.soak
 @pytest.mark.skipif(sys.platform != "linux", reason="it finds processes by /proc")
 @pytest.mark.parametrize("victim", [0, 1], ids=["leader", "follower"])
 def test_whoever_is_killed_the_same_command_ends_as_if_nothing_had_happened(data, trained, tmp_path, victim):
@@ -141,14 +143,19 @@ def test_whoever_is_killed_the_same_command_ends_as_if_nothing_had_happened(data
     assert (run / best).read_bytes() == (trained[1][0] / best).read_bytes()
 
 
-def test_processes_that_are_too_few_or_on_other_nodes_are_told(trained, tmp_path):
-    run = shutil.copytree(trained[0][0], tmp_path / "run")
-    (run / "models" / "residual_mlp" / "model.json").unlink()
-    done = emulant("train", run, "--surrogate", "residual_mlp", "--nodes", "2", code=2)
-    assert "`srun emulant train RUN`" in done.stderr
-    told = {**os.environ, "SLURM_STEP_NUM_TASKS": "3", "SLURM_PROCID": "0"}
-    done = emulant("train", run, "--surrogate", "residual_mlp", "--devices", "2", code=2, env=told)
-    assert "asks for 2 processes, and there are 3" in done.stderr
+@pytest.mark.parametrize(
+    ("settings", "present", "told"),
+    [
+        ({"devices": 2, "nodes": 2}, "", "asks for 4 processes, and there are 1.*`srun emulant train RUN`"),
+        ({"devices": 2}, "3", "asks for 2 processes, and there are 3"),
+    ],
+)
+def test_processes_that_are_too_few_or_on_other_nodes_are_told(monkeypatch, settings, present, told):
+    if present:
+        monkeypatch.setenv("SLURM_STEP_NUM_TASKS", present)
+        monkeypatch.setenv("SLURM_PROCID", "0")
+    with pytest.raises(UsageError, match=told), ranks.gathered(TrainingTable(**settings), ["false"]):
+        pass
 
 
 def test_the_place_of_a_process_is_what_its_starter_says(monkeypatch):
