@@ -139,7 +139,15 @@ def _curves(comparison: Comparison, surrogate: str) -> Figure:
                 continue
             rows = frame.select("epoch", name).drop_nulls()
             finite += [value for value in rows[name].to_list() if math.isfinite(value)]
-            axes.plot(rows["epoch"].to_numpy(), rows[name].to_numpy(), color=color, linewidth=1.4)
+            marker = "o" if len(rows) < 5 else ""  # a line through one point is not seen
+            axes.plot(
+                rows["epoch"].to_numpy(),
+                rows[name].to_numpy(),
+                color=color,
+                linewidth=1.4,
+                marker=marker,
+                markersize=4,
+            )
         axes.set_title(name, fontsize=9)
         if number > len(names) - wide:
             axes.set_xlabel("epoch")
