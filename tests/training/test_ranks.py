@@ -17,7 +17,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emulant.errors import UsageError
+from emulant.errors import EngineError, UsageError
 from emulant.training import ranks
 from emulant.training.batches import share_of_rows
 from emulant.training.table import TrainingTable
@@ -156,6 +156,13 @@ def test_processes_that_are_too_few_or_on_other_nodes_are_told(monkeypatch, sett
         monkeypatch.setenv("SLURM_PROCID", "0")
     with pytest.raises(UsageError, match=told), ranks.gathered(TrainingTable(**settings), ["false"]):
         pass
+
+
+def test_a_follower_that_does_not_start_is_told_at_once():
+    command = [sys.executable, "-c", "raise SystemExit(3)"]
+    with pytest.raises(EngineError, match="has not started"), ranks.gathered(TrainingTable(devices=2), command):
+        raise AssertionError("nobody is there to train with")
+    assert ranks.here() == ranks.Place(), "the environment is as it was"
 
 
 def test_the_place_of_a_process_is_what_its_starter_says(monkeypatch):

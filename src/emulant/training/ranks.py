@@ -10,6 +10,7 @@ import os
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from emulant.training.table import TrainingTable
 
 _TOLD = "EMULANT_RANK"
 """What a process that we started finds in its environment: rank/processes/port."""
+_READY = b"ready\n"
 FAREWELL = 60.0
 """Seconds that followers have to end when the training has."""
 
@@ -91,10 +93,13 @@ def _leading(count: int, command: Sequence[str]) -> Iterator[None]:
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # it advises against looking for unused parameters
     followers = [_start(command, f"{rank}/{count}/{port}") for rank in range(1, count)]
     try:
+        for follower in followers:
+            _await(follower)
         yield
         for follower in followers:
             follower.wait(FAREWELL)
     except RuntimeError as error:  # what torch makes of a connection that is gone
+        time.sleep(1.0)  # and it is gone before the process is
         if not any(follower.poll() for follower in followers):
             raise
         raise EngineError(
@@ -115,13 +120,22 @@ def _start(command: Sequence[str], told: str) -> subprocess.Popen[bytes]:
         command,
         env={**os.environ, _TOLD: told},
         stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         start_new_session=True,  # Ctrl-C is our business
     )
 
 
+def _await(follower: subprocess.Popen[bytes]) -> None:
+    """Wait until a follower has read its study: torch waits half an hour for one that never comes."""
+    if follower.stdout is None or follower.stdout.readline() != _READY:
+        raise EngineError(
+            "a process that was to train together with this one has not started; its message stands above.",
+            "It is this command once more, and must find the same system and packages.",
+        )
+
+
 def end_with_leader() -> None:
-    """From here on this process ends when the one that started it does."""
+    """Tell the process that started this one that it is ready; from here on this one ends when that does."""
 
     def wait() -> None:
         with suppress(OSError):
@@ -129,6 +143,8 @@ def end_with_leader() -> None:
         os._exit(1)
 
     threading.Thread(target=wait, daemon=True).start()
+    os.write(1, _READY)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nobody reads any more
 
 
 def cluster_environment(place: Place) -> Any:
