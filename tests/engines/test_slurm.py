@@ -38,7 +38,7 @@ def call(slurm, tmp_path):
 
     def call(*arguments, code=0):
         words = [sys.executable, "-m", "emulant", *map(str, arguments), "--json"]
-        done = subprocess.run(words, env=slurm, capture_output=True, text=True, timeout=300, check=False)
+        done = subprocess.run(words, env=slurm, capture_output=True, text=True, timeout=900, check=False)
         assert done.returncode == code, done.stderr
         return (json.loads(done.stdout) if done.stdout else None), done.stderr
 
@@ -195,7 +195,7 @@ def test_two_processes_train_under_srun_what_one_trains(tmp_path, slurm, call, w
     script = Path(submitted["scripts"]["train"]).read_text()
     assert "#SBATCH --ntasks-per-node=2\n" in script
     assert 'srun --kill-on-bad-exit=1 "$PYTHON" -m emulant train "$RUN" &' in script
-    wait(lambda: not squeue(slurm, tmp_path / "run"), 400)
+    wait(lambda: not squeue(slurm, tmp_path / "run"), 1200)
     assert (tmp_path / "run" / "report.html").is_file()
     one, two = (
         [line.split(",") for line in (tmp_path / name / "logs" / "lstm" / "metrics.csv").read_text().splitlines()]

@@ -28,6 +28,8 @@ class Drawing:
 
     name: str
     caption: str
+    wide: bool
+    """Whether it takes the whole width of the page."""
     draw: Callable[[Theme], Figure]
 
     def save(self, folder: Path) -> dict[str, Path]:
@@ -38,20 +40,22 @@ def drawings(comparison: Comparison) -> Iterator[Drawing]:
     """All figures that the comparison has something for."""
     if not comparison.done:
         return
-    yield Drawing("points", _caption(comparison), lambda theme: _ladder(comparison, theme))
+    yield Drawing("points", _caption(comparison), False, lambda theme: _ladder(comparison, theme))
     for key, short in zip(comparison.points[0].values, shortened(comparison.points[0].values), strict=True):
         if len(set(_numbers(comparison, key))) > 2:
             yield Drawing(
                 f"along_{_plain(short)}",
                 f"The same scores along `{key}`; where other keys differ, points of one value stand above each other.",
+                False,
                 lambda theme, key=key, short=short: _along(comparison, key, short, theme),  # type: ignore[misc]
             )
     trained = {name for point in comparison.done for name in curves(point)}
     for surrogate in sorted(trained):
-        caption = f"`{surrogate}`: loss on the validation split against the epoch, point by point."
+        caption = f"`{surrogate}`: loss on the validation split and its parts against the epoch, point by point."
         yield Drawing(
             f"curves_{surrogate}",
             caption,
+            True,
             lambda _, surrogate=surrogate: _curves(comparison, surrogate),  # type: ignore[misc]
         )
 
@@ -60,8 +64,8 @@ def _caption(comparison: Comparison) -> str:
     shown = _chosen(comparison)
     part = "" if len(shown) == len(comparison.done) else f" The best {len(shown)} of {len(comparison.done)} points."
     return (
-        f"`{comparison.objective.metric}` of every point on the {comparison.split} split, with 95 % intervals over "
-        f"its cases; {comparison.objective.meaning.better} is better.{part}"
+        f"`{comparison.objective.metric}` of every point on the {comparison.split} split, with "
+        f"{100 * comparison.study.evaluation.confidence:g} % intervals over its cases; {comparison.objective.meaning.better} is better.{part}"
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
@@ -53,11 +54,12 @@ def _lede(comparison: Comparison) -> str:
     return f"{len(comparison.points)} points over {keys}: {told}. Compared on the {comparison.split} split."
 
 
-def _figures(comparison: Comparison) -> list[dict[str, str]]:
-    found = []
+def _figures(comparison: Comparison) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
     for drawing in drawings(comparison):
         saved = drawing.save(comparison.root / "figures")
-        found.append({"caption": drawing.caption, "light": _data(saved["light"]), "dark": _data(saved["dark"])})
+        pictures = {"light": _data(saved["light"]), "dark": _data(saved["dark"])}
+        found.append({"caption": drawing.caption, "wide": drawing.wide, **pictures})
     return found
 
 
