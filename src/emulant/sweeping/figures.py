@@ -61,11 +61,11 @@ def drawings(comparison: Comparison) -> Iterator[Drawing]:
 
 
 def _caption(comparison: Comparison) -> str:
-    shown = _chosen(comparison)
+    shown, sure = _chosen(comparison), 100 * comparison.study.evaluation.confidence
     part = "" if len(shown) == len(comparison.done) else f" The best {len(shown)} of {len(comparison.done)} points."
     return (
-        f"`{comparison.objective.metric}` of every point on the {comparison.split} split, with "
-        f"{100 * comparison.study.evaluation.confidence:g} % intervals over its cases; {comparison.objective.meaning.better} is better.{part}"
+        f"`{comparison.objective.metric}` of every point on the {comparison.split} split, with {sure:g} % intervals "
+        f"over its cases; {comparison.objective.meaning.better} is better.{part}"
     )
 
 
