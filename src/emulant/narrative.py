@@ -93,7 +93,7 @@ def write_markdown(run: Run, target: Path) -> Path:
 
 def facts(run: Run) -> Facts:
     """The facts of a run that is evaluated."""
-    system, evaluation = run.study.system, _evaluation(run)
+    system, evaluation = run.study.system, evaluation_card(run)
     return Facts(
         title=_title(system.name, run.folder.root.resolve().name),
         system=system.summary,
@@ -110,7 +110,7 @@ def facts(run: Run) -> Facts:
     )
 
 
-def _evaluation(run: Run) -> dict[str, Any]:
+def evaluation_card(run: Run) -> dict[str, Any]:
     """The card of the evaluation, with the scores that it is about checked against their hashes.
 
     Raises:

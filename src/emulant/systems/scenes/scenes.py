@@ -32,6 +32,7 @@ class Scenes(BaseSystem):
     """Scenes -> Parquet -> a graph network and language models that continue them."""
 
     name = "scenes"
+    version = 2
     summary = "Rigid bodies in the plane: 35 kinds of scenes, and their continuation frame by frame."
     Config = ScenesConfig
     Evaluation = ScenesEvaluation
@@ -67,6 +68,7 @@ class Scenes(BaseSystem):
     exports: Mapping[str, Any] = {
         name: f"emulant.systems.scenes.exports:{name}" for name in ("jsonl", "text", "document")
     }
+    checks_values = True
     physics = ("energy_drift", "momentum_drift", "contact_f1", "contact_mse")
     citations: Mapping[str, str] = {
         "simulator": "pymunk, Python bindings of Chipmunk2D",
@@ -102,12 +104,13 @@ class Scenes(BaseSystem):
         from emulant.systems.scenes.header import header_of
         from emulant.systems.scenes.sampling import draw
         from emulant.systems.scenes.scene import quantised
-        from emulant.systems.scenes.simulation import simulate
+        from emulant.systems.scenes.simulation import record
 
         type_, number = type_and_number(case)
         scene = draw(config, split, type_, number)
-        record = {"family": type_, "header": header_of(scene), "layout": config.dataset.layout}
-        return CaseResult(case, {"state": quantised(simulate(scene))}, record)
+        state, contacts = record(scene)
+        told = {"family": type_, "header": header_of(scene), "layout": config.dataset.layout}
+        return CaseResult(case, {"state": quantised(state), "contacts": contacts}, told)
 
     def write(self, shard: Shard, product: Product, folder: Path) -> list[Path]:
         from emulant.systems.scenes.files import write_shard
@@ -137,6 +140,18 @@ class Scenes(BaseSystem):
         from emulant.systems.scenes.checks import check_leaks
 
         return check_leaks(datasets)
+
+    def reads(self, path: Path) -> bool:
+        """Whether a folder is a tree of JSON lines."""
+        from emulant.systems.scenes.loose import trees
+
+        return bool(trees(path))
+
+    def check_loose(self, path: Path, options: Any, deep: int, resimulate: int) -> tuple[int, list[str], list[Finding]]:
+        """Check such a tree: how many scenes there are, notes, findings."""
+        from emulant.systems.scenes.loose import check
+
+        return check(path, resimulate)
 
     def evaluated(self, dataset: Dataset, evaluation: ScenesEvaluation) -> Dataset:
         from emulant.systems.scenes.evaluation import first_of_each_type

@@ -72,7 +72,8 @@ def _liveliness(flat: Flat, ends: Tensor, velocity: Tensor) -> Tensor:
     rim = flat.radius + flat.core.amax(1)
     turning = (velocity[a, 2].abs() * rim[a]).maximum(velocity[b, 2].abs() * rim[b])
     speed = apart[:, :2].norm(dim=1) + turning
-    return speed**2 / (speed**2 + LIVELY**2)
+    share: Tensor = speed**2 / (speed**2 + LIVELY**2)
+    return share
 
 
 def _edges(flat: Flat, found: Contacts, joints: Rows, stretch: Tensor, impulse: Tensor, room: Tensor) -> Edges:
