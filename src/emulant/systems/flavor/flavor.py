@@ -27,6 +27,7 @@ class Flavor(BaseSystem):
     """Four-fluxes of a cell -> stability, growth rate, and the state after saturation."""
 
     name = "flavor"
+    version = 2
     summary = "Fast flavor instability of neutrinos in a merger or supernova cell, and what comes out of it."
     Config = FlavorConfig
     Evaluation = FlavorEvaluation
