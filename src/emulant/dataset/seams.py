@@ -508,6 +508,9 @@ class System(Protocol):
     def context_frames(self, config: Any, evaluation: Any, longest_lag: int) -> int:
         """Frames that every forecast of a cold start is shown."""
 
+    def inputs(self, config: Any) -> Mapping[str, str]:
+        """Files outside the run that cases are made of, each with its sha256: they belong to the key of the data."""
+
     def manifest(self, config: Any, split: str) -> Mapping[str, Any]:
         """What the manifest of a split should say beyond the common, such as the files that it was made from."""
 
