@@ -31,7 +31,7 @@ def run(options: Options) -> Section:
     model = Mixing()  # what it costs does not hang on what it has learned
     model.network = MixingNetwork(model.config.width, model.config.depth)
     width = len(FEATURES)
-    model.arrays = {"mean": np.zeros(width), "deviation": np.ones(width), "uncertainty": np.zeros(width + 1)}
+    model.arrays = {"mean": np.zeros(width), "deviation": np.ones(width), "uncertainty": np.zeros(2)}
     model.arrays |= {"lowest": np.full(width, -1e9), "highest": np.full(width, 1e9)}
     f4 = cells(np.random.default_rng(0), CELLS)
     with tempfile.TemporaryDirectory() as folder:

@@ -62,7 +62,9 @@ def test_c_is_the_numpy_oracle(tmp_path: Path, flavors: int, equal: bool) -> Non
     library = Library(tmp_path, weights, flavors)
     invalid, final, growth, stable, status = library(f4)
     assert invalid == 0
-    assert library.error(f4) == pytest.approx(expected_error(f4, weights), rel=1e-7, abs=1e-10)
+    error, far = library.error(f4), np.abs(final - f4).max(axis=(1, 2, 3)) > 1e-8 * totals(f4)[:, 0, 0, 0]
+    assert error[far] == pytest.approx(expected_error(f4, weights)[far], rel=1e-6)
+    assert np.array_equal(error > 0, stable == 0)
     assert np.array_equal(stable, wanted.stable)
     assert np.array_equal(status, wanted.status)
     off = np.sort((np.abs(final - wanted.final) / totals(f4)).max(axis=(1, 2, 3)))

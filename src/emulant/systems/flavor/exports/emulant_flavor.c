@@ -353,7 +353,7 @@ typedef struct {
     int present, unseen;
     double rate;             /* sqrt(I+ I-) */
     double growth;           /* over K n_tot */
-    double log_error;        /* ln of the expected error over the change */
+    double log_error;        /* ln of the expected error over the root of the change */
     double moments[2][4];    /* of neutrinos and antineutrinos, from a to b, in the frame */
 } Pair;
 
@@ -484,8 +484,9 @@ WIDE static Pair pair_of(const Species *const species[4], const double *const g[
     for (int k = 0; k < CORRECTIONS; k++) correction[k] = bounded(correction[k], LARGEST_CORRECTION);
     pair.rate = sqrt(positive * negative);
     pair.growth = pair.rate * exponential(bounded(exponent[0], LARGEST_GROWTH));
-    pair.log_error = UNCERTAINTY[FEATURES];
-    for (int k = 0; k < FEATURES; k++) pair.log_error += scaled[k] * UNCERTAINTY[k];
+    double distance = 1.0;
+    for (int k = 0; k < FEATURES; k++) distance += scaled[k] * scaled[k];
+    pair.log_error = UNCERTAINTY[0] * log(distance) + UNCERTAINTY[1];
 
     /* how far each direction mixes */
     const double scale = profile * exponential(correction[2 * TERMS]);
@@ -678,7 +679,7 @@ int emulant_flavor_predict_error(size_t n, const double *f4_initial, double *f4_
         if (error) {
             double square = 0.0;
             for (int k = 0; k < 8 * NF; k++) square += (t * step[k]) * (t * step[k]);
-            error[c] = exponential(cell.log_error) * sqrt(square / (8 * NF));
+            error[c] = exponential(cell.log_error) * sqrt(sqrt(square / (8 * NF)));
         }
     }
     return invalid;

@@ -15,7 +15,7 @@ from emulant.errors import SurrogateError
 from emulant.surrogates.networks import read_network, tensor, write_network
 from emulant.systems.flavor.fields import F4_INITIAL
 from emulant.systems.flavor.mixing import networks
-from emulant.systems.flavor.mixing.calibration import fitted_uncertainty
+from emulant.systems.flavor.mixing.calibration import TERMS, fitted_uncertainty
 from emulant.systems.flavor.mixing.crossings import Crossings
 from emulant.systems.flavor.mixing.examples import Grown, Mixed, Scaling, grown, mixed, read
 from emulant.systems.flavor.mixing.exchange import CORRECTIONS, assembled, balanced, moments, profile_q
@@ -132,7 +132,7 @@ class Mixing:
                 "Simulate more cells, or name asymptotic files under system.source.",
             )
         scaling = Scaling.of(second)
-        self.arrays = {**vars(scaling), "uncertainty": np.zeros(len(FEATURES) + 1)}
+        self.arrays = {**vars(scaling), "uncertainty": np.zeros(TERMS)}
         with initialised(seed):
             self.network = MixingNetwork(self.config.width, self.config.depth)
         batch = (*self._mixed_tensors(first), *self._grown_tensors(second))
