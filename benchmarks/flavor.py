@@ -25,13 +25,14 @@ def run(options: Options) -> Section:
     import onnxruntime
     import torch
 
-    from emulant.systems.flavor.mixing.emulator import Mixing, MixingNetwork
+    from emulant.systems.flavor.mixing.emulator import Mixing
+    from emulant.systems.flavor.mixing.learning import MixingNetwork
 
     torch.manual_seed(0)
     model = Mixing()  # what it costs does not hang on what it has learned
     model.network = MixingNetwork(model.config.width, model.config.depth)
     width = len(FEATURES)
-    model.arrays = {"mean": np.zeros(width), "deviation": np.ones(width), "uncertainty": np.zeros(2)}
+    model.arrays = {"mean": np.zeros(width), "deviation": np.ones(width), "uncertainty": np.zeros(width + 1)}
     model.arrays |= {"lowest": np.full(width, -1e9), "highest": np.full(width, 1e9)}
     f4 = cells(np.random.default_rng(0), CELLS)
     with tempfile.TemporaryDirectory() as folder:

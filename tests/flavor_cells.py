@@ -92,7 +92,7 @@ def random_networks(rng: np.random.Generator, width: int = 32, size: float = 1.0
 
     wide = np.full(features, 10.0)
     mean, deviation = rng.normal(size=features), 1.0 + rng.random(features)
-    return Networks(mean, deviation, -wide, wide, layers(CORRECTIONS), layers(1), rng.normal(size=2))
+    return Networks(mean, deviation, -wide, wide, layers(CORRECTIONS), layers(1), rng.normal(size=features + 1))
 
 
 @dataclass(frozen=True)

@@ -484,9 +484,8 @@ WIDE static Pair pair_of(const Species *const species[4], const double *const g[
     for (int k = 0; k < CORRECTIONS; k++) correction[k] = bounded(correction[k], LARGEST_CORRECTION);
     pair.rate = sqrt(positive * negative);
     pair.growth = pair.rate * exponential(bounded(exponent[0], LARGEST_GROWTH));
-    double distance = 1.0;
-    for (int k = 0; k < FEATURES; k++) distance += scaled[k] * scaled[k];
-    pair.log_error = UNCERTAINTY[0] * log(distance) + UNCERTAINTY[1];
+    pair.log_error = UNCERTAINTY[FEATURES];
+    for (int k = 0; k < FEATURES; k++) pair.log_error += fabs(scaled[k]) * UNCERTAINTY[k];
 
     /* how far each direction mixes */
     const double scale = profile * exponential(correction[2 * TERMS]);
