@@ -162,9 +162,9 @@ class Halos(BaseSystem):
 
         return scoring(run)
 
-    def preferred(self, run: Any, options: PredictOptions) -> str | None:
+    def preferred(self, run: Any, options: Any) -> str | None:
         """`flow` if several draws are asked for, else the painter that scored best on validation samples."""
-        names = list(run.study.surrogates)
+        names: list[str] = list(run.study.surrogates)
         if len(names) < 2:
             return super().preferred(run, options)
         if options.samples > 1 and "flow" in names:

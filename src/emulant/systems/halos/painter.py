@@ -244,9 +244,9 @@ class Painter:
     def _judge(self, validation: Dataset, seed: int) -> None:
         """Score some of the validation samples: which painter is the best must not be asked of a test split."""
         cases = validation.cases["case"].to_numpy()
-        chosen = np.unique(np.linspace(0, len(cases) - 1, JUDGED).round().astype(int)) if len(cases) else []
-        if not len(chosen):
+        if not len(cases):
             return
+        chosen = np.unique(np.linspace(0, len(cases) - 1, JUDGED).round().astype(int))
         fields = validation.read([*SHOWN, "target"], cases[chosen].tolist())
         with threads(1):
             painted = self._paint(fields, DRAWS, seed)
