@@ -476,6 +476,10 @@ class System(Protocol):
         """What was used -> the work to cite; the name of a surrogate, baseline or oracle only where it is scored."""
 
     @property
+    def time_unit(self) -> str:
+        """The unit of `times`, and so of lead times and horizons."""
+
+    @property
     def limits(self) -> Sequence[str]:
         """What every report of the system says of its validity, one sentence each."""
 
@@ -574,9 +578,13 @@ class System(Protocol):
         """Function of split -> dataset, or None for the general one: the findings on cases that are in there twice."""
 
     @property
+    def checks_values(self) -> bool:
+        """Whether `check` looks at shapes and at every number itself, so that nobody else need read them all."""
+
+    @property
     def reads(self) -> Any:
         """Function of a path, or None: whether it can validate files there that are of no run. Then it also has
-        `ValidateOptions`, a table, and `check_loose(path, options, deep)`."""
+        `ValidateOptions`, a table, and `check_loose(path, options, deep, resimulate)`: cases, notes, findings."""
 
     def predict(self, surrogate: Any, source: Path, target: Path, options: Any, config: Any) -> None:
         """A file in, a file out."""

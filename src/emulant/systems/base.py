@@ -53,6 +53,7 @@ class BaseSystem:
     check_deeply: Any = None
     check_files: Any = None
     check_leaks: Any = None
+    checks_values = False
     reads: Any = None
     surrogates: Mapping[str, Learner] = {}
     baselines: Mapping[str, Learner] = {"persistence": PERSISTENCE, "climatology": CLIMATOLOGY}
@@ -69,6 +70,8 @@ class BaseSystem:
     exports: Mapping[str, Any] = {}
     examples: Mapping[str, Any] = {}
     headline: str = "r2"
+    time_unit: str = "s"
+    """Of lead times."""
     board: Sequence[str] = ()
     """The metrics that leaderboards show beside the headline and the skill, the others on demand; empty: all."""
     physics: Sequence[str] = ()

@@ -38,6 +38,7 @@ class Halos(BaseSystem):
     headline = "crps"
     board = ("crps", "star_occupancy", "star_jaccard", "peak_ratio")
     probe = "emulant.systems.halos.probe:probe"
+    play = "emulant.systems.halos.play:play"
     surrogates: Mapping[str, Learner] = {
         "unet": Learner(UNetTable, "emulant.systems.halos.networks:UNetPainter", extra="torch"),
         "flow": Learner(FlowTable, "emulant.systems.halos.networks:FlowPainter", extra="torch"),
@@ -166,7 +167,7 @@ class Halos(BaseSystem):
         """`flow` if several draws are asked for, else the painter that scored best on validation samples."""
         names: list[str] = list(run.study.surrogates)
         if len(names) < 2:
-            return super().preferred(run, options)
+            return names[0] if names else None
         if options.samples > 1 and "flow" in names:
             return "flow"
         return min(names, key=lambda name: float(run.model(name).model.score))
