@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from emulant.dataset.seams import Array, Inputs
+from emulant.dataset.seams import Inputs
 from emulant.reporting.figures import WIDTH, Drawing, framed, logarithmic
 from emulant.reporting.numbers import number, tick
 from emulant.reporting.style import Theme, looks
@@ -54,7 +54,7 @@ def plane(run: Any) -> Drawing | None:
 
 def conservation(run: Any) -> Drawing | None:
     """How far every model is from keeping the lepton numbers."""
-    arrays, _ = _test(run)
+    arrays, _ = tested(run)
     scale, start = totals(arrays[F4_INITIAL]), arrays[F4_INITIAL]
     found = {}
     for name, answer in answered(run, arrays).items():
