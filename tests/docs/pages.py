@@ -62,7 +62,7 @@ def is_outline(line):
     return bool(re.search(r" \[|\||\b(SNAPSHOT|OLD|INPUT|STUDY|SYSTEM)\b", line))
 
 
-def execute(page, folder, smoke, plain_as_smoke=False):
+def execute(page, folder, smoke=None, plain_as_smoke=False):
     """Run a page in a folder, block by block; the lines that were not run.
 
     Args:
@@ -105,7 +105,7 @@ def _line(line, folder, smoke):
 
 
 def _begun(run, smoke):
-    if not run.exists():
+    if smoke is not None and not run.exists():
         shutil.copytree(smoke, run)
 
 
