@@ -12,11 +12,12 @@ import numpy as np
 import orjson
 from matplotlib.figure import Figure
 
+from emulant.reporting.axes import Curve, Window, draw_dots, window_of
 from emulant.reporting.boards import Board, Meaning, Score
-from emulant.reporting.figures import WIDTH, Curve, Drawing, Picture, Window, draw_dots, framed, inches, window_of
+from emulant.reporting.figures import WIDTH, Drawing, Picture, framed, inches
 from emulant.reporting.numbers import interval, number
+from emulant.reporting.scoreboards import cell
 from emulant.reporting.style import Look, Theme
-from emulant.reporting.summary import cell
 from emulant.reporting.verdict import Headline, lead, title
 
 FORMAT = 1

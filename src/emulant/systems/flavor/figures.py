@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
 
 from emulant.dataset.seams import Array, Inputs
-from emulant.reporting.figures import WIDTH, Drawing, framed, logarithmic
+from emulant.reporting.axes import logarithmic
+from emulant.reporting.figures import WIDTH, Drawing, framed
 from emulant.reporting.numbers import number, tick
 from emulant.reporting.style import Theme, looks
 from emulant.systems.flavor.fields import EXCLUDED, F4_FINAL, F4_INITIAL, GROWTH, STABLE
