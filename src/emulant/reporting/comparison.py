@@ -176,7 +176,6 @@ def _told(difference: Difference | None, meaning: Meaning) -> dict[str, Any] | N
     if difference is None:
         return None
     score = difference.score
-    ends = interval(score.low, score.high)
     clear = score.low > 0 or score.high < 0
     better = (score.value > 0) == (meaning.better == "higher")
     word = ("better" if better else "worse") if clear else "equal" if score.value == 0 else "not clearly different"
@@ -187,8 +186,8 @@ def _told(difference: Difference | None, meaning: Meaning) -> dict[str, Any] | N
         "high": score.high,
         "n": score.n,
         "text": f"{sign}{number(score.value)}",
-        "interval": ends,
-        "word": word if ends or score.value == 0 else "",
+        "interval": interval(score.low, score.high),
+        "word": "" if math.isnan(score.low) and score.value != 0 else word,
     }
 
 
