@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 
 from emulant.reporting.boards import Board, Meaning
-from emulant.reporting.numbers import number, tick
+from emulant.reporting.numbers import lead_text, number, tick
 from emulant.reporting.style import Look
 
 Vector: TypeAlias = NDArray[np.float64]
@@ -130,12 +130,12 @@ def time_axis(axes: Axes, times: Vector, labels: Sequence[str]) -> None:
     logarithmic = times[0] > 0 and times[-1] / times[0] > 8
     places = np.log(times) if logarithmic else times
     places = (places - places[0]) / (places[-1] - places[0])
-    kept = [len(times) - 1]
+    texts, kept = [lead_text(label) for label in labels], [len(times) - 1]
     for index in range(len(times) - 2, -1, -1):
-        if places[kept[-1]] - places[index] > 0.09:
+        if places[kept[-1]] - places[index] > 0.03 + 0.013 * (len(texts[index]) + len(texts[kept[-1]])):
             kept.append(index)
     axes.set_xscale("log" if logarithmic else "linear")
     axes.xaxis.set_major_locator(FixedLocator(times[kept].tolist()))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xticklabels([labels[index] for index in kept])
+    axes.set_xticklabels([texts[index] for index in kept])
     axes.margins(x=0.03)

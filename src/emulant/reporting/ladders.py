@@ -16,7 +16,7 @@ from emulant.dataset.seams import Metric
 from emulant.reporting.axes import Curve, Vector, Window, draw_dots, spread, time_axis, window_of
 from emulant.reporting.boards import Board, Meaning, Score, boards, described
 from emulant.reporting.figures import WIDTH, Drawing, Picture, Section, framed, inches
-from emulant.reporting.numbers import number
+from emulant.reporting.numbers import lead_text, number
 from emulant.reporting.style import Theme, looks
 from emulant.reporting.verdict import Headline, title
 
@@ -85,7 +85,7 @@ def lead_time(board: Board, by: Headline) -> Drawing:
         f"{by.metric} against lead time: {title(board, by.time_unit)}",
         f"Each value is over all forecast frames up to that lead time. "
         f"Bands: {_INTERVALS}, of the surrogates and the best baseline. {_OFF_SCALE}",
-        f"{by.metric} at lead time {last} {by.time_unit}: " + _spoken(board, by, last),
+        f"{by.metric} at lead time {lead_text(last)} {by.time_unit}: " + _spoken(board, by, last),
     )
 
 
