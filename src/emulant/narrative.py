@@ -34,7 +34,7 @@ NUMBER = re.compile(r"[-+]?\d[\d.]*(?:e[-+]?\d+)?")
 def figures(run: Run) -> list[Picture]:
     """Draw what every report shows and what the system adds, below `figures/`."""
     system = run.study.system
-    drawn = standard(run.metrics, system.metrics, system.headline, run.folder.root)
+    drawn = standard(run.metrics, system.metrics, system.headline, run.folder.root, time_unit=system.time_unit)
     for name, target in system.figures.items():
         drawing = resolve(target)(run)
         if drawing is not None:
@@ -104,6 +104,7 @@ def facts(run: Run) -> Facts:
         commands=_commands(run),
         notes=[*system.limits, *system.notes(run.study.config), *evaluation["notes"]],
         diverged=_diverged(run),
+        time_unit=system.time_unit,
         films_note=system.films_note,
         citations=_citations(run),
         models={entrant.name: _purpose(entrant.learner.resolve()) for entrant in run.entrants()},

@@ -218,9 +218,9 @@ def _panels(
                 curve = _curve(rows, model, metric, species)
                 if curve is None:
                     continue
-                x, value, low, top = curve
+                x, value, least, most = curve
                 if kinds[model] == "surrogate":
-                    axes.fill_between(x, low, top, color=look[model].color, alpha=0.15, lw=0)
+                    axes.fill_between(x, least, most, color=look[model].color, alpha=0.15, lw=0)
                 line = look[model]
                 axes.plot(
                     x, value, color=line.color, ls=line.dashes, lw=line.width, marker=line.marker, ms=3, label=model
