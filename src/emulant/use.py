@@ -15,18 +15,27 @@ from emulant.options import read_options
 from emulant.play.parts import Models, Play
 from emulant.runs import Run
 
+SHARED = {"hf": "emulant.sharing.hub:hf", "croissant": "emulant.sharing.croissant:croissant"}
+"""The formats that every system has."""
+SHARE_OPTIONS = {"hf": "emulant.sharing.options:HubOptions", "croissant": "emulant.sharing.options:ShareOptions"}
 
-def predict(run: Run, source: Path, target: Path, surrogate: str | None, options: Table) -> None:
+
+def predict(
+    run: Run, source: Path, target: Path, surrogate: str | None, options: Table, *, overwrite: bool = False
+) -> None:
     """Apply a trained surrogate (by default the first of the study) to a file of the user's.
 
     Raises:
-        UsageError: The study has no such surrogate, there is no such input, or the output would be written over it.
+        UsageError: The study has no such surrogate, there is no such input, or the output would be written over it or
+            over another file.
         EmulantError: The input is not what the system wants.
     """
     if not source.exists():
         raise UsageError(f"{source}: there is no such file or folder.")
     if target.exists() and target.samefile(source):
         raise UsageError(f"{target}: is the input.", "Give the forecast a name of its own.")
+    if target.is_file() and not overwrite:
+        raise UsageError(f"{target}: is there already.", "Give another name, or --overwrite.")
     model = _chosen(run, surrogate)
     run.study.system.predict(model, source, target, options, run.study.config)
 
@@ -106,12 +115,13 @@ def export(
         UsageError: The system has no such format, or the target is a file that is there and not to be overwritten.
     """
     run, splits = open_run_or_split(path, study)
-    exports = run.study.system.exports
+    system = run.study.system
+    exports = {**SHARED, **system.exports}
     if format not in exports:
-        raise UsageError(f"--format {format}: the system `{run.study.system.name}` writes {', '.join(exports)}.")
+        raise UsageError(f"--format {format}: the system `{system.name}` writes {', '.join(exports)}.")
     if target.is_file() and not overwrite:
         raise UsageError(f"{target}: is there already.", "Give another name, or --overwrite.")
-    further = read_options(run.study.system.ExportOptions, options)
+    further = read_options(resolve(SHARE_OPTIONS.get(format, system.ExportOptions)), options)
     written: list[Path] = resolve(exports[format])(run, splits, target, further)
     return written
 

@@ -172,11 +172,11 @@ def _check_passes(run: Run, splits: Sequence[str]) -> Iterator[Finding]:
 
 def _check_shards(run: Run, store: Store, where: str, shards: Sequence[Shard], signed: set[str]) -> Iterator[Finding]:
     """Receipts and hashes of one store; the files that they name are added to `signed`."""
+    missing = []
     for shard in shards:
         sidecar = store.sidecar(shard.id)
         if sidecar is None or tuple(case.case for case in sidecar.cases) != shard.cases:
-            cases = f"cases {shard.cases[0]} to {shard.cases[-1]}"
-            yield Finding(where, "missing", f"shard {shard.id} ({cases}) is not done")
+            missing.append(shard)
             continue
         if sidecar.key != run.study.data_key:
             yield Finding(where, "study", f"shard {shard.id} was made by another study")
@@ -187,6 +187,9 @@ def _check_shards(run: Run, store: Store, where: str, shards: Sequence[Shard], s
         for case in sidecar.cases:
             if case.status == "failed":
                 yield Finding(where, "failed", f"case {case.case}: {case.reason}")
+    if missing:
+        first = f"{missing[0].id}, cases {missing[0].cases[0]} to {missing[0].cases[-1]}"
+        yield Finding(where, "missing", f"{len(missing)} of {len(shards)} shards are not done (first: {first})")
 
 
 def _check_numbers(run: Run, split: str) -> Iterator[Finding]:

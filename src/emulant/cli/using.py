@@ -20,6 +20,7 @@ def predict(
     *,
     output: Output | None = None,
     surrogate: str | None = None,
+    overwrite: Flag = False,
     example: str | None = None,
     options: Annotated[tuple[str, ...], Parameter(parse=False)] = (),
     everywhere: Everywhere = Everywhere(),
@@ -31,6 +32,7 @@ def predict(
         input: What to start from.
         output: The file to write.
         surrogate: Which one; by default the first of the study.
+        overwrite: Write over a file that is there.
         example: In place of files: show what it says of an input that the system knows by this name.
     """
     from emulant import use
@@ -43,7 +45,9 @@ def predict(
         return GOOD
     if input is None or output is None:
         raise UsageError("predict needs INPUT and --output.", "Or --example NAME.")
-    use.predict(opened, input, output, surrogate, read_options(opened.study.system.PredictOptions, options))
+    use.predict(
+        opened, input, output, surrogate, read_options(opened.study.system.PredictOptions, options), overwrite=overwrite
+    )
     show({"output": str(output)}, [f"{output}: written"], as_json=everywhere.json, quiet=everywhere.quiet)
     return GOOD
 

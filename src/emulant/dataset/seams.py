@@ -468,6 +468,14 @@ class System(Protocol):
         """The metrics that leaderboards show beside the headline and the skill, the others on demand; empty: all."""
 
     @property
+    def physics(self) -> Sequence[str]:
+        """The metrics that say whether a surrogate keeps the physics: conservation, drift, bounds, symmetries."""
+
+    @property
+    def citations(self) -> Mapping[str, str]:
+        """What was used -> the work to cite; the name of a surrogate, baseline or oracle only where it is scored."""
+
+    @property
     def limits(self) -> Sequence[str]:
         """What every report of the system says of its validity, one sentence each."""
 

@@ -32,6 +32,14 @@ def number(value: float, perfect: float = 0.0) -> str:
     return f"{round(value, decimals) + 0.0:.{max(decimals, 0)}f}"
 
 
+def tick(value: float) -> str:
+    """A round number beside an axis: `0.05`, `2000`, `3e-5`, `1e6`."""
+    if value == 0 or 1e-3 <= abs(value) * (1 + 1e-9) < 1e5:
+        return f"{value:.6g}"
+    mantissa, exponent = f"{value:.2e}".split("e")
+    return f"{float(mantissa):g}e{int(exponent)}"
+
+
 def interval(low: float, high: float, perfect: float = 0.0) -> str:
     """`[0.812, 0.836]`; "" where there is none or where it is a point."""
     if math.isnan(low) or math.isnan(high) or low == high:

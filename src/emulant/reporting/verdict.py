@@ -22,6 +22,11 @@ class Headline:
     meaning: Meaning
     time_unit: str = "s"
 
+    @property
+    def axis(self) -> str:
+        """What stands beside an axis: the name with its unit."""
+        return self.metric if self.meaning.unit in ("", "1") else f"{self.metric} / {self.meaning.unit}"
+
     def text(self, score: Score) -> str:
         return number(score.value, self.meaning.perfect)
 
@@ -36,6 +41,41 @@ def verdicts(boards: Sequence[Board], headline: Headline) -> list[dict[str, Any]
     main = boards[0]
     ranked = main.ranked(headline.metric, headline.meaning, main.of_kind("surrogate"))
     return [_verdict(boards, model, headline) for model in ranked]
+
+
+def lead(boards: Sequence[Board], headline: Headline) -> str:
+    """The whole report in one sentence: does the best surrogate beat the best baseline, by how much, where not."""
+    surrogates = boards[0].of_kind("surrogate") if boards else []
+    if not surrogates:
+        return "No surrogate was scored."
+    main = boards[0]
+    model = main.ranked(headline.metric, headline.meaning, surrogates)[0]
+    best = main.best_baseline(headline.metric, headline.meaning)
+    if best is None:
+        return f"`{model}` has no baseline beside it, so its score says nothing yet."
+    its_tone, where = tone(main, model, headline), title(main, headline.time_unit)
+    if its_tone == "bad":
+        return f"No surrogate beats the best baseline on {where}: `{best[0]}` is ahead of `{model}`, the closest one."
+    skill = main.score(model, "skill")
+    share = percent(skill.value) if skill else "an unknown share"
+    if its_tone == "neutral":
+        return f"`{model}` is ahead of the best baseline, `{best[0]}`, on {where}, but not clearly."
+    said = f"`{model}` beats the best baseline by {share} of the gap to perfection on {where}"
+    return f"{said}; {_shortcomings(boards, model, headline)}."
+
+
+def _shortcomings(boards: Sequence[Board], model: str, headline: Headline) -> str:
+    """Where a surrogate that wins on the first board does not."""
+    main, others = boards[0], [board for board in boards[1:] if board.score(model, headline.metric)]
+    families = [name for name in main.families if main.score(model, headline.metric, name)]
+    lost = [f"`{family}`" for family in families if tone(main, model, headline, family) == "bad"]
+    lost += [title(board, headline.time_unit) for board in others if tone(board, model, headline) == "bad"]
+    if not lost:
+        places = [f"{len(families)} groups"] * bool(families) + [f"{len(others)} further tests"] * bool(others)
+        return f"it loses on none of {' and '.join(places)}" if places else "nothing else was tested"
+    if len(lost) > 4:
+        lost = [*lost[:3], f"{len(lost) - 3} more"]
+    return f"it fails on {', '.join(lost[:-1])} and {lost[-1]}" if len(lost) > 1 else f"it fails on {lost[0]}"
 
 
 def title(board: Board, time_unit: str) -> str:

@@ -71,6 +71,10 @@ class BaseSystem:
     headline: str = "r2"
     board: Sequence[str] = ()
     """The metrics that leaderboards show beside the headline and the skill, the others on demand; empty: all."""
+    physics: Sequence[str] = ()
+    """The metrics that say whether a surrogate keeps the physics; the report gives them a table of their own."""
+    citations: Mapping[str, str] = {}
+    """What was used -> the work to cite; the name of a surrogate, baseline or oracle only where it is scored."""
     studies: ClassVar[Path | None] = None
     """The folder of its presets: NAME.toml is the plain study, NAME-PRESET.toml the others."""
 

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
 
 from emulant.dataset.seams import Array, Inputs
-from emulant.reporting.figures import WIDTH, Drawing, framed
-from emulant.reporting.numbers import number
+from emulant.reporting.figures import WIDTH, Drawing, framed, logarithmic
+from emulant.reporting.numbers import number, tick
 from emulant.reporting.style import Theme, looks
 from emulant.systems.flavor.fields import EXCLUDED, F4_FINAL, F4_INITIAL, GROWTH, STABLE
 from emulant.systems.flavor.metrics import totals
@@ -19,6 +19,8 @@ from emulant.systems.flavor.metrics import totals
 MOST = 1000
 """Cells that are drawn."""
 COMPARED = ("mixing", "multitask", "profile", "box3d")
+UNCHANGED, PROMISED = 1e-18, 1e-12
+"""Changes of a lepton number over n_tot: where a cell without any is drawn, and what surrogates keep to."""
 SPECIES = ("ν_e", "ν̄_e", "ν_x", "ν̄_x")
 MARKS = ("o", "s", "^", "v")
 
@@ -95,6 +97,7 @@ def ladder(run: Any) -> Drawing | None:
         "Against Box3D",
         f"{caption} Lines are confidence intervals over the cells.",
         f"rms error over Box3D's: {said}",
+        "leaderboard",
     )
 
 
@@ -121,7 +124,7 @@ def scatter(run: Any) -> Drawing | None:
             xlim=(-bound, bound),
             ylim=(-bound, bound),
         )
-        axes.legend(loc="upper left", fontsize=8)
+        axes.legend(loc="upper left", fontsize=8, markerscale=2)
         return figure
 
     return Drawing(
@@ -129,6 +132,7 @@ def scatter(run: Any) -> Drawing | None:
         "Truth and surrogate",
         "Every point is a species of a test cell.",
         f"Predicted against true change of densities; rms off the line {number(off)} n_tot",
+        "groups",
     )
 
 
@@ -162,6 +166,7 @@ def growth(run: Any) -> Drawing | None:
         "Growth rates",
         "What lies beyond the axis is counted at its ends.",
         f"Median error of the growth rate: {said}",
+        "physics",
     )
 
 
@@ -201,7 +206,7 @@ def depth(run: Any) -> Drawing | None:
             ylabel="rms error / n_tot",
         )
         axes.xaxis.set_minor_formatter(NullFormatter())
-        figure.legend(loc="upper center", ncols=4, fontsize=8)
+        figure.legend(loc="upper center", ncols=4, fontsize=8, markerscale=2)
         return figure
 
     said = ", ".join(f"{name} {number(float(np.median(values)))}" for name, values in errors.items())
@@ -210,6 +215,7 @@ def depth(run: Any) -> Drawing | None:
         "Error by depth of the crossing",
         "Every point is an unstable test cell.",
         f"Median rms error in n_tot: {said}",
+        "groups",
     )
 
 
@@ -243,7 +249,7 @@ def plane(run: Any) -> Drawing | None:
         "Beyond the line: stable."
     )
     said = f"Most ν_e lost on the slice: {number(float(np.nanmax(lost)))} n_tot; stable: {number(float(stable.mean()))}"
-    return Drawing(draw, f"A slice of flux space by {name}", caption, said)
+    return Drawing(draw, f"A slice of flux space by {name}", caption, said, "maps")
 
 
 def conservation(run: Any) -> Drawing | None:
@@ -253,60 +259,28 @@ def conservation(run: Any) -> Drawing | None:
     found = {}
     for name, answer in _answers(run, arrays).items():
         change = ((answer[F4_FINAL] - start) / scale)[:, 3]
-        found[name] = np.log10(np.maximum(np.abs(change[:, 0] - change[:, 1]).max(axis=1), 1e-18))
-    edges = np.linspace(-18, 0, 55)
+        found[name] = np.maximum(np.abs(change[:, 0] - change[:, 1]).max(axis=1), UNCHANGED)
 
     def draw(theme: Theme) -> Figure:
-        figure, axes = framed(WIDTH, 2.7, left=0.14, right=0.97, inches_above=0.5)
-        its = looks(_kinds(run), theme)
-        for name, values in found.items():
-            counts, _ = np.histogram(values, edges)
-            axes.stairs(
-                counts / len(values), edges, color=its[name].color, lw=its[name].width, ls=its[name].dashes, label=name
-            )
-        axes.axvline(-12, color=theme.muted, lw=0.8, ls=":")
-        axes.set(xlabel="log10 of the largest change of a lepton number / n_tot", ylabel="share of cells")
-        figure.legend(loc="upper center", ncols=4, fontsize=8)
+        figure, axes = framed(WIDTH, 0.95 + 0.28 * len(found), left=0.2, right=0.96)
+        for row, (name, values) in enumerate(found.items()):
+            look = looks(_kinds(run), theme)[name]
+            axes.plot([values.min(), values.max()], [row, row], color=look.color, lw=1.5)
+            axes.plot(np.median(values), row, look.marker, color=look.color, ms=5)
+        axes.axvline(PROMISED, color=theme.muted, lw=0.9, ls=(0, (4, 3)))
+        logarithmic(axes.xaxis, UNCHANGED, 1.0, most=7)
+        axes.set(xlim=(UNCHANGED / 2, 1.0), ylim=(len(found) - 0.4, -0.6), xlabel="change of a lepton number / n_tot")
+        axes.set_yticks(range(len(found)), list(found))
+        axes.grid(visible=False, axis="y")
+        axes.tick_params(axis="y", length=0)
         return figure
 
-    worst = ", ".join(f"{name} 1e{values.max():.0f}" for name, values in found.items())
+    worst = ", ".join(f"{name} {number(float(values.max()))}" for name, values in found.items())
     return Drawing(
         draw,
-        "Lepton number",
-        "Dotted: what is promised. An unchanged cell stands at the left end.",
+        "Is the lepton number kept?",
+        f"The largest change over the flavors of each cell. Dots: median over the cells; lines: all cells. "
+        f"An unchanged cell stands at {tick(UNCHANGED)}. Dashed: what is promised.",
         f"Largest change of a lepton number over n_tot: {worst}",
-    )
-
-
-def curves(run: Any) -> Drawing | None:
-    """Validation loss of each task of `multitask`, and of `mixing`, over the epochs."""
-    series: dict[str, tuple[Array, Array]] = {}
-    for model, columns in (
-        ("multitask", ("stable", "ndens", "fluxmag", "direction", "growthrate")),
-        ("mixing", ("loss",)),
-    ):
-        path = run.folder.events.parent / model / "metrics.csv"
-        if path.is_file():
-            table = pl.read_csv(path)
-            for column in columns:
-                if (wanted := f"validation_{column}") in table.columns:
-                    rows = table.select("epoch", wanted).drop_nulls()
-                    values = rows[wanted].cast(pl.Float64).to_numpy()
-                    if len(values) and values[0] > 0:
-                        series[f"{model} {column}"] = rows["epoch"].to_numpy(), values / values[0]
-    if not series:
-        return None
-
-    def draw(theme: Theme) -> Figure:
-        figure, axes = framed(WIDTH, 3.2, left=0.14, right=0.97, inches_above=0.75)
-        colors = [*theme.surrogates, theme.ink]
-        for (name, (x, y)), color in zip(series.items(), colors, strict=False):
-            axes.plot(x, np.maximum(y, 1e-6), color=color, lw=1.6, label=name)
-        axes.set(yscale="log", xlabel="epoch", ylabel="validation loss / that of the first epoch")
-        figure.legend(loc="upper center", ncols=3, fontsize=7)
-        return figure
-
-    said = ", ".join(f"{name} {number(float(y[-1]))}" for name, (_, y) in series.items())
-    return Drawing(
-        draw, "Training, task by task", "Each loss over what it was after the first epoch.", f"At the end: {said}"
+        "physics",
     )

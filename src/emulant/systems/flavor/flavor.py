@@ -59,11 +59,24 @@ class Flavor(BaseSystem):
     }
     figures: Mapping[str, Any] = {
         name: f"emulant.systems.flavor.figures:{name}"
-        for name in ("ladder", "depth", "scatter", "growth", "plane", "conservation", "curves")
+        for name in ("ladder", "depth", "scatter", "growth", "plane", "conservation")
     }
     examples: Mapping[str, Any] = {"nsm1": "emulant.systems.flavor.predict:nsm1"}
     probe = "emulant.systems.flavor.evaluation:probe"
     play = "emulant.systems.flavor.play:play"
+    physics = (
+        "eln_violation",
+        "trace_violation",
+        "unphysical_fraction",
+        "stable_altered",
+        "rotation_error",
+        "mirror_error",
+    )
+    citations: Mapping[str, str] = {
+        "instability criterion": "T. Morinaga (2022); arXiv:2402.08896",
+        "box3d": "M. Zaizen and H. Nagakura (2023); S. Richers et al. (2024); family of arXiv:2307.11129",
+        "multitask": "after arXiv:2409.04405",
+    }
     limits: Sequence[str] = (
         "The truth is a one-dimensional, homogeneous, collisionless box without vacuum mixing: not what a global "
         "simulation of neutrino quantum kinetics would give.",

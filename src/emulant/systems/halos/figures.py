@@ -64,6 +64,7 @@ def gallery(run: Any) -> Drawing | None:
         f"Below, {scales[0]:g} Mpc/h across: what the box with baryons holds, and what is painted (one draw). "
         "Logarithmic; the colours of a row are those of its truth, black is empty.",
         f"Maps of dark matter, gas and stars of one halo: the truth beside {', '.join(painted)}",
+        "maps",
     )
 
 
@@ -145,6 +146,7 @@ def calibration(run: Any) -> Drawing | None:
         "How wide the draws are",
         "Share of cutouts whose true mass lies in the central 68 % and 95 % of the draws, by rank. Dashed: nominal.",
         "Coverage of the central 68 and 95 per cent: " + _spoken(rows, models, "coverage_68", ALL),
+        "physics",
     )
 
 
@@ -176,6 +178,7 @@ def response(run: Any) -> Drawing | None:
         "Response to feedback",
         "One parameter is moved at a time; changes of log gas and log stars of halos, painted against true.",
         "Correlation of painted with true changes: " + _spoken(rows, models, "response_r", names),
+        "physics",
     )
 
 
@@ -239,6 +242,7 @@ def _panels(
         heading,
         f"{caption} Bands: confidence intervals over simulations, of the surrogates.",
         f"{heading}: " + _spoken(rows, models, metric, groups),
+        "lead_time",
     )
 
 

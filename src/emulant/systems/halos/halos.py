@@ -54,6 +54,15 @@ class Halos(BaseSystem):
         name: f"emulant.systems.halos.figures:{name}"
         for name in ("gallery", "spectra", "cutout_spectra", "correction", "profiles", "calibration", "response")
     }
+    physics = ("mass_bias", "mass_scatter")
+    citations: Mapping[str, str] = {
+        "linear power": "D. J. Eisenstein and W. Hu, ApJ 496, 605 (1998)",
+        "particle mesh": "Y. Feng et al., MNRAS 463, 2273 (2016)",
+        "baryons": "A. Schneider and R. Teyssier, JCAP 12, 049 (2015)",
+        "concentrations": "A. R. Duffy et al., MNRAS 390, L64 (2008)",
+        "parameters and file layout": "F. Villaescusa-Navarro et al., the CAMELS Multifield Dataset (2022)",
+        "flow": "Y. Lipman et al., Flow matching for generative modeling (2023)",
+    }
     exports: Mapping[str, Any] = {
         "files": "emulant.systems.halos.exports:files",
         "large-scale": "emulant.systems.halos.exports:large_scale",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from emulant.dataset.memory import Remembered
 from emulant.dataset.seams import Array, Dataset, Fields
 from emulant.dataset.seeds import stream
+from emulant.engines.local import available_cores
 from emulant.errors import DataError, SurrogateError
 from emulant.surrogates.generative import FREQUENCIES, OBJECTIVES, Objective, time_features
 from emulant.surrogates.networks import read_network, tensor, write_network
@@ -32,6 +34,8 @@ from emulant.training.workshop import Workshop
 MEMORY = 1 << 31
 """Bytes of training samples that are kept in memory; the rest is read again every epoch."""
 SHAPE = ("width", "multiples")
+EMPTY = 0.05
+"""What a pixel without stars counts in a flow's loss of their density, which nobody will see there."""
 VALIDATION = 1 << 20
 """Seeds of the random numbers of validation lie beyond those of any epoch."""
 
@@ -194,13 +198,14 @@ class Painter:
         return np.stack(made, axis=1)
 
     def _raw(self, fields: Fields, samples: int, seed: int) -> NDArray[np.float32]:
-        """(C, S, 4, r, r) the channels of the network, `batch_samples` images at a time."""
+        """(C, S, 4, r, r) the channels of the network, `batch_samples` images at a time on every core."""
         painting = self._fitted()
         shown, vector = painting.sight.shown(fields)
         made = np.empty((len(shown), samples, CHANNELS, *shown.shape[2:]), np.float32)
         device = next(painting.network.parameters()).device
         order = np.array([(case, number) for case in range(len(shown)) for number in range(samples)]).reshape(-1, 2)
-        for part in pieces(len(order), self.config.batch_samples):
+
+        def paint(part: slice) -> None:
             cases, draws = order[part].T
             noise = np.stack(
                 [_noise(shown[case], int(number), seed) for case, number in zip(cases, draws, strict=True)]
@@ -208,6 +213,9 @@ class Painter:
             with torch.no_grad():
                 given = (tensor(array).to(device) for array in (shown[cases], vector[cases], noise))
                 made[cases, draws] = self._channels(painting.network, *given).cpu().numpy()
+
+        with ThreadPoolExecutor(available_cores() if device.type == "cpu" else 1) as pool:
+            list(pool.map(paint, pieces(len(order), self.config.batch_samples)))
         return made
 
     def _calibrate(self, train: Dataset, seed: int) -> None:
@@ -264,6 +272,7 @@ class FlowPainter(Painter):
 
     Config: ClassVar[type[PainterTable]] = FlowTable
     kind: ClassVar[str] = "flow"
+    parts: ClassVar[Mapping[str, Literal["mean", "max"]]] = dict.fromkeys(("dm", "gas", "stars", "occupancy"), "mean")
 
     @property
     def objective(self) -> Objective:
@@ -278,13 +287,18 @@ class FlowPainter(Painter):
         time = tensor((rng.permutation(count) + rng.uniform(size=count)) / count)
         noise = tensor(rng.standard_normal(asked.shape, np.float32))
         state, answer = self.objective.pose(noise, tensor(asked), time)
-        return torch.cat([tensor(shown), state], dim=1), torch.cat([tensor(vector), time_features(time)], dim=1), answer
+        counts = np.ones_like(asked)
+        counts[:, DENSITY] = np.where(asked[:, OCCUPANCY] > 0, 1.0, EMPTY)
+        seen = torch.cat([tensor(shown), state], dim=1)
+        return seen, torch.cat([tensor(vector), time_features(time)], dim=1), answer, tensor(counts)
 
     @staticmethod
     def loss(network: nn.Module, batch: Batch) -> Loss:
-        """Mean square of the answer's error."""
-        seen, vector, answer = batch
-        return nn.functional.mse_loss(network(seen, vector), answer)
+        """Mean square of the answer's error in each channel; a density counts where there are stars."""
+        seen, vector, answer, counts = batch
+        errors = counts * (network(seen, vector) - answer).square()
+        each = errors.sum(dim=(0, 2, 3)) / counts.sum(dim=(0, 2, 3))
+        return each.mean(), dict(zip(FlowPainter.parts, each, strict=True))
 
     def _channels(self, network: nn.Module, shown: Tensor, vector: Tensor, noise: Tensor) -> Tensor:
         def answer(state: Tensor, time: Tensor) -> Tensor:

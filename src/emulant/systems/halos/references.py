@@ -82,10 +82,9 @@ class Untrained(Identity):
         return self.sight.arrays()
 
     def _restore(self, folder: Path) -> None:
-        trained, arrays = self.known(), read_weights(folder / f"{self.name}.npz", {"shift": 1, "spread": 1})
-        self.sight = Sight(
-            Normalisation.load(folder), trained.parameters, trained.geometry, arrays["shift"], arrays["spread"]
-        )
+        arrays = read_weights(folder / f"{self.name}.npz", {"shift": 1, "spread": 1, "densest": 0})
+        bounds, trained = (arrays["shift"], arrays["spread"], float(arrays["densest"])), self.known()
+        self.sight = Sight(Normalisation.load(folder), trained.parameters, trained.geometry, *bounds)
 
 
 class HydroReplace:

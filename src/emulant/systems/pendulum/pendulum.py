@@ -76,8 +76,15 @@ class Pendulum(BaseSystem):
             "spectra": "growth:spectra",
             "exponent_map": "landscape:draw_map",
             "exponents": "figures:exponents",
-            "training_curves": "figures:training_curves",
         }.items()
+    }
+    physics = ("energy_drift", "lyapunov_surrogate", "lyapunov_true", "lyapunov_error")
+    citations: Mapping[str, str] = {
+        "Lyapunov exponents": "G. Benettin et al., Meccanica 15, 9 (1980)",
+        "cumulative maximum error": "after arXiv:2407.20158",
+        "lagrangian": "M. Lutter et al., Deep Lagrangian Networks (2019); J. K. Gupta et al., A general framework for "
+        "structured learning of mechanical systems (2019)",
+        "ngrc": "D. J. Gauthier et al., Nature Communications 12, 5564 (2021)",
     }
     limits: Sequence[str] = (
         "A forecast in Lyapunov times is measured by each trajectory's own exponent, over "

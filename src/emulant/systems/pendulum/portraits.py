@@ -51,6 +51,7 @@ def trajectories(run: Any) -> Drawing | None:
         f"Single forecasts of {model}",
         f"{rule} Dashed: the end of the valid forecast. The axis is the truth's, and half as much again to both sides.",
         f"θ2 against lead time, truth and {model}; valid for: {told}",
+        "maps",
     )
 
 
@@ -85,6 +86,7 @@ def phase(run: Any) -> Drawing | None:
         f"Phase portraits of {model}",
         f"{rule} Above: both angles. Below: the second angle with its velocity. Angles in (-π, π], over the forecast.",
         f"Phase portraits, truth and {model}, cases {', '.join(f'{case} ({name})' for name, case in cases.items())}",
+        "maps",
     )
 
 

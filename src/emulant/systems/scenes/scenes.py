@@ -66,6 +66,12 @@ class Scenes(BaseSystem):
     exports: Mapping[str, Any] = {
         name: f"emulant.systems.scenes.exports:{name}" for name in ("jsonl", "text", "document")
     }
+    physics = ("energy_drift", "momentum_drift", "contact_f1", "contact_mse")
+    citations: Mapping[str, str] = {
+        "simulator": "pymunk, Python bindings of Chipmunk2D",
+        "contact_graph": "P. Battaglia et al., Interaction networks (2016); A. Sanchez-Gonzalez et al., "
+        "arXiv:2002.09405; K. Allen et al., FIGNet, arXiv:2212.03574",
+    }
     limits: Sequence[str] = (
         "Friction and elasticity of a contact are the products of those of its two shapes, as Chipmunk has it.",
         "Chipmunk steps in time: even at 8 substeps a fast disc that meets a stack may gain a few percent of energy.",

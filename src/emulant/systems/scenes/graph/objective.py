@@ -38,7 +38,7 @@ class Objective:
         """With the spread that some frames of the training scenes have."""
         some = scenes[:: max(1, len(scenes) // TOGETHER)]
         truth = recordings.stretch(some, [len(scene.state) // 2 for scene in some], 2)
-        known = frame.step(None, recordings.beside(some), truth[0], table)
+        known = frame.step(None, recordings.beside(some), truth[0], table).state
         return cls(table, max(float((truth[1] - known)[:, 3:5].abs().mean()), 1.0))
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
@@ -46,9 +46,9 @@ class Objective:
         truth, present, *rest = batch
         flat = Flat(*rest)
         weights, gyration = scene_weights(flat), radius_of_gyration(flat)
-        losses = []
+        losses, memory = [], None
         for k in range(1, len(truth)):
-            after = frame.step(network, flat, present, self.table)
+            after, memory = frame.step(network, flat, present, self.table, memory)
             moved = (after - present)[:, :3] - (truth[k] - truth[k - 1])[:, :3]
             error = torch.cat([moved / TRAVEL, (after - truth[k])[:, 3:]], dim=1) / self.spread * gyration
             losses.append((smooth_l1_loss(error, torch.zeros_like(error), reduction="none").mean(1) * weights).sum())
@@ -104,9 +104,9 @@ def scene_weights(flat: Flat) -> Tensor:
 @torch.no_grad()
 def rollout(network: nn.Module | None, flat: Flat, state: Tensor, horizon: int, table: ContactGraphTable) -> Tensor:
     """(horizon, B, 6): the frames after `state` (B, 6)."""
-    found = []
+    found, memory = [], None
     for _ in range(horizon):
-        state = frame.step(network, flat, state, table)
+        state, memory = frame.step(network, flat, state, table, memory)
         found.append(state)
     return torch.stack(found)
 

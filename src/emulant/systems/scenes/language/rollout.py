@@ -15,22 +15,22 @@ import torch
 from torch import Tensor
 
 from emulant.dataset.seams import Array, Context, Fields
+from emulant.surrogates.language_tables import LanguageTable
 from emulant.systems.scenes.language.documents import document, entries
 from emulant.systems.scenes.language.groups import Group, groups
-from emulant.systems.scenes.language.residuals import Told, change, flight, moved, resting, tell
+from emulant.systems.scenes.language.residuals import Told, bounded, expected, flying, moved, tell
 from emulant.systems.scenes.language.vocabulary import (
-    DIGITS,
-    ESCAPE,
-    FREE,
+    FALL,
     NUMBER,
     OBJECT,
+    ON,
     OPENING,
     STILL,
-    WIDTH,
     ZERO,
     allowed,
     joined,
     number_of,
+    rest_of,
 )
 from emulant.systems.scenes.layout import STATIC_FIELDS
 from emulant.training.process import threads
@@ -58,15 +58,31 @@ class _Row:
     unread: list[int] = field(default_factory=list)
 
 
-def forecast(reader: Reader, context: Context, horizon: int, context_tokens: int) -> tuple[Array, int]:
+def forecast(reader: Reader, context: Context, horizon: int, table: LanguageTable) -> tuple[Array, int]:
     """The `horizon` frames after a context, (C, horizon, N, 6), and how many scenes had to be cut into groups."""
     static = {name: context.static[name] for name in STATIC_FIELDS}
     with threads(1):
-        return continued(reader, context.fields["state"], static, horizon, context_tokens)
+        return continued(reader, context.fields["state"], static, horizon, table)
 
 
-def continued(reader: Reader, states: Array, static: Fields, horizon: int, context_tokens: int) -> tuple[Array, int]:
-    """The `horizon` frames after states (C, K, N, 6), and how many scenes had to be cut into groups."""
+def continued(reader: Reader, states: Array, static: Fields, horizon: int, table: LanguageTable) -> tuple[Array, int]:
+    """The `horizon` frames after states (C, K, N, 6), and how many scenes had to be cut into groups.
+
+    A document ends where those of training do; the next one begins with the last frames of this one, told anew. What
+    lies further back than `prompt_frames` is not shown: the model was never taught to look there.
+    """
+    known, cut = states[:, -table.prompt_frames :], 0
+    end = known.shape[1] + horizon
+    while known.shape[1] < end:
+        shown = known[:, -table.prompt_frames :]
+        ahead = min(table.example_frames - shown.shape[1], end - known.shape[1])
+        frames, some = _document(reader, shown, static, ahead, table.context_tokens)
+        known, cut = np.concatenate([known, frames], axis=1), max(cut, some)
+    return known[:, -horizon:], cut
+
+
+def _document(reader: Reader, states: Array, static: Fields, horizon: int, context_tokens: int) -> tuple[Array, int]:
+    """The frames that one document holds after those that are shown."""
     told = tell(states, static)
     rows, cut = _rows(told, static, states.shape[1], horizon, context_tokens)
     parts = np.split(np.arange(len(states)), np.flatnonzero(_full(rows, len(states))) + 1)
@@ -107,38 +123,39 @@ def _continue(reader: Reader, rows: Sequence[_Row], told: Told, static: Fields, 
     chosen = np.array(sorted({row.scene for row in rows}))
     one = {name: array[chosen] for name, array in static.items()}
     place = {scene: number for number, scene in enumerate(chosen.tolist())}
-    state = told.decoded[chosen, -1]
+    state, aloft = told.decoded[chosen, -1], told.aloft[chosen]
     cache = reader.cache(len(rows), max(len(row.unread) for row in rows) + 64)
     for frame in range(frames.shape[1]):
-        free = flight(state, one)
-        still, said = change(resting(state), free, one), np.zeros_like(free)
-        talks = [_talk(row, said[place[row.scene]], still[place[row.scene]]) for row in rows]
+        likely, words = expected(state, aloft, one)
+        said = np.zeros_like(likely)
+        talks = [_talk(row, said[place[row.scene]], words[place[row.scene]]) for row in rows]
         _converse(reader, rows, talks, cache)
         for row in rows:
             others = row.group.bodies[row.group.own :]
             if len(others):
-                spoken = entries(said[place[row.scene], others], still[place[row.scene], others])
+                spoken = entries(said[place[row.scene], others], words[place[row.scene]][:, others])
                 spoken[:, 0] += row.group.own
                 row.unread += joined(spoken).tolist()
-        state = moved(free, said, one)
+        state, aloft = bounded(moved(likely, said, one)), flying(said, words)
         frames[chosen, frame] = state
 
 
-def _talk(row: _Row, said: Array, still: Array) -> Talk:
+def _talk(row: _Row, said: Array, words: Array) -> Talk:
     """A frame's entries of a group's own bodies; what is said is written into `said` (N, 6)."""
+    meant = {ON: np.zeros_like(said), FALL: words[0], STILL: words[1]}
     for name, body in enumerate(row.group.bodies[: row.group.own]):
         token = yield [*row.unread, OBJECT + name], OPENING
         row.unread = [token]
-        if token in (FREE, STILL):
-            said[body] = still[body] if token == STILL else 0
+        if token in meant:
+            said[body] = meant[token][body]
             continue
         for axis in range(3):
             if axis:
                 token = yield row.unread, NUMBER
                 row.unread = [token]
             word = [token]
-            while token == ESCAPE and len(word) < WIDTH:
-                word.append((yield row.unread, DIGITS))
+            for kind in rest_of(token):
+                word.append((yield row.unread, kind))
                 row.unread = word[-1:]
             said[body, axis] = number_of(word)
         row.unread = [*row.unread, ZERO, ZERO, ZERO]  # places follow from velocities
