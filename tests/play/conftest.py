@@ -63,6 +63,7 @@ def page(chromium, runs):
         address = server.__enter__()
         servers.append(server)
         context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        context.set_default_timeout(90_000)  # of a busy machine
         contexts.append(context)
         opened = context.new_page()
         opened.on("console", lambda message: complaints.append(message.text))

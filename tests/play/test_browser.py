@@ -17,7 +17,7 @@ def answers(page):
 
 def more_than(page, count):
     """Wait until the page has shown another answer."""
-    for _ in range(200):
+    for _ in range(1200):
         if answers(page) > count:
             return
         page.wait_for_timeout(50)
