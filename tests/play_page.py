@@ -64,7 +64,7 @@ class Client:
     def answer(self, action, **values):
         """Facts and arrays of a question that must be answered."""
         response = self.ask(action, values)
-        assert response.status_code == 200, response.text
+        assert response.headers["content-type"] == "application/octet-stream", response.text
         return decoded(response.content)
 
     @property

@@ -64,6 +64,7 @@ export async function start(stage) {
   async function follow(final) {
     const least = stage.facts.context + 0.5, began = performance.now();
     const seconds = final ? stage.values.seconds : Math.min(stage.values.seconds, PREVIEW, Math.max(least, pace * PATIENCE));
+    clock = null;
     picture.redraw();
     const answer = await stage.ask("roll", { ...stage.values, seconds });
     if (!answer || (held >= 0 && final)) return;
@@ -72,9 +73,8 @@ export async function start(stage) {
     const { facts } = roll;
     film.set({ frames: roll.arrays.truth.shape[0], step: facts.step, play: final && held < 0 });
     document.documentElement.dataset.answers = Number(document.documentElement.dataset.answers ?? 0) + 1;
-    if (!final) return;
-    clock = null;
     read();
+    if (!final) return;
     const told = await stage.ask("clock", stage.values);
     if (told) clock = told.facts;
     read();
