@@ -476,6 +476,10 @@ class System(Protocol):
         """What was used -> the work to cite; the name of a surrogate, baseline or oracle only where it is scored."""
 
     @property
+    def time_unit(self) -> str:
+        """The unit of `times`, and so of lead times and horizons."""
+
+    @property
     def limits(self) -> Sequence[str]:
         """What every report of the system says of its validity, one sentence each."""
 
@@ -547,6 +551,9 @@ class System(Protocol):
     def resimulate(self, dataset: Dataset, case: int, config: Any, root: Path) -> CaseResult:
         """A case of a dataset once more; `root` is the run folder."""
 
+    def preferred(self, run: Any, options: Any) -> str | None:
+        """The surrogate that `emulant predict` uses if none is named; None: the study has none."""
+
     def derive(self, scores: pl.DataFrame, folder: Path) -> Sequence[Path]:
         """Write what else is made of metrics.csv into `folder`, the run's evaluation/; the files written."""
 
@@ -571,9 +578,13 @@ class System(Protocol):
         """Function of split -> dataset, or None for the general one: the findings on cases that are in there twice."""
 
     @property
+    def checks_values(self) -> bool:
+        """Whether `check` looks at shapes and at every number itself, so that nobody else need read them all."""
+
+    @property
     def reads(self) -> Any:
         """Function of a path, or None: whether it can validate files there that are of no run. Then it also has
-        `ValidateOptions`, a table, and `check_loose(path, options, deep)`."""
+        `ValidateOptions`, a table, and `check_loose(path, options, deep, resimulate)`: cases, notes, findings."""
 
     def predict(self, surrogate: Any, source: Path, target: Path, options: Any, config: Any) -> None:
         """A file in, a file out."""

@@ -170,10 +170,10 @@ def groups(board: Board, by: Headline) -> Drawing:
     step = len(board.models) + 1.2
     # Few families have a line for every model; of many, the figure stays within a screen.
     pitch = min(0.13 * step, max(4.6 / max(len(families), 1), 0.24))
-    left = inches(families) / WIDTH
+    left, above = inches(families) / WIDTH, 0.2 + 0.17 * math.ceil(len(board.models) / 3)
 
     def draw(theme: Theme) -> Figure:
-        figure, axes = framed(WIDTH, 1.15 + pitch * len(families), left=left, right=0.97, inches_above=0.55)
+        figure, axes = framed(WIDTH, 0.55 + above + pitch * len(families), left=left, right=0.97, inches_above=above)
         rows = step * np.arange(float(len(families)))
         for offset, (model, look) in enumerate(looks(board.models, theme).items()):
             draw_dots(axes, rows + offset, points[model], look, window, label=_named(board, model))

@@ -90,6 +90,7 @@ def summarise(
     contests = boards(metrics)
     top = Headline(headline, known[headline], facts.time_unit)
     shown = [name for name in dict.fromkeys([headline, second]) if name in known]
+    parts = {name: [each.partition("/")[2] for each in meanings if each.startswith(f"{name}/")] for name in physics}
     summary = {
         "format": FORMAT,
         **asdict(facts),
@@ -99,7 +100,7 @@ def summarise(
         "lead": lead(contests, top),
         "verdicts": verdicts(contests, top),
         "leaderboards": [leaderboard(contest, known, top, board, physics) for contest in contests],
-        "physics": [table for contest in contests if (table := physics_table(contest, known, top, physics))["columns"]],
+        "physics": [table for contest in contests if (table := physics_table(contest, known, top, parts))["columns"]],
         "groups": [
             group_table(contest, name, known[name], top) for contest in contests if contest.families for name in shown
         ],
@@ -146,14 +147,15 @@ def leaderboard(
 
 
 def physics_table(
-    board: Board, meanings: Mapping[str, Meaning], headline: Headline, metrics: Sequence[str]
+    board: Board, meanings: Mapping[str, Meaning], headline: Headline, metrics: Mapping[str, Sequence[str]]
 ) -> dict[str, Any]:
-    """Models by what they keep or break of the physics; the tone of the headline has no place here."""
+    """Models by what they keep or break of the physics: metrics, each with the parts of the field it is scored on."""
+    scored = {(key[1], key[2]) for key in board.scores if key[3] == "all"}
     columns = [
-        {"metric": metric, "part": "" if part == "all" else part}
-        for metric in metrics
-        if metric in meanings
-        for part in _parts(board, metric)
+        {"metric": metric, "part": part}
+        for metric, parts in metrics.items()
+        for part in parts or [""]
+        if metric in meanings and (metric, part or "all") in scored
     ]
     rows = [
         {
@@ -168,12 +170,6 @@ def physics_table(
         for model in _order(board, headline)
     ]
     return {**_place(board, headline), "columns": columns, "rows": rows}
-
-
-def _parts(board: Board, metric: str) -> list[str]:
-    """`all` where a metric has a score over everything, else the parts of the field that it has scores of."""
-    found = list(dict.fromkeys(key[2] for key in board.scores if key[1] == metric and key[3] == "all"))
-    return ["all"] if "all" in found else found
 
 
 def _present(board: Board, names: Iterable[str], meanings: Mapping[str, Meaning]) -> list[str]:

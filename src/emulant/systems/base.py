@@ -53,6 +53,7 @@ class BaseSystem:
     check_deeply: Any = None
     check_files: Any = None
     check_leaks: Any = None
+    checks_values = False
     reads: Any = None
     surrogates: Mapping[str, Learner] = {}
     baselines: Mapping[str, Learner] = {"persistence": PERSISTENCE, "climatology": CLIMATOLOGY}
@@ -69,6 +70,8 @@ class BaseSystem:
     exports: Mapping[str, Any] = {}
     examples: Mapping[str, Any] = {}
     headline: str = "r2"
+    time_unit: str = "s"
+    """Of lead times."""
     board: Sequence[str] = ()
     """The metrics that leaderboards show beside the headline and the skill, the others on demand; empty: all."""
     physics: Sequence[str] = ()
@@ -147,6 +150,10 @@ class BaseSystem:
     def predictions(self, folder: Path) -> Any:
         """How the predictions of one model are kept in a folder."""
         return Emulations(folder) if self.task == "emulation" else Predictions(folder)
+
+    def preferred(self, run: Any, options: Any) -> str | None:
+        """The surrogate that `emulant predict` uses if none is named; None: the study has none."""
+        return next(iter(run.study.surrogates), None)
 
     def derive(self, scores: Any, folder: Path) -> Sequence[Path]:
         """Write what else is made of metrics.csv into `folder`, the run's evaluation/; the files written."""

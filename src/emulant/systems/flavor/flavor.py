@@ -33,6 +33,7 @@ class Flavor(BaseSystem):
     fields = FIELDS
     targets = TARGETS
     headline = "rms_f4"
+    board = ("rms_f4", "skill_f4", "growth_error_p50", "growth_error_p95", "stability_error", "coverage_68")
     studies = Path(__file__).parent / "studies"
     kernels = (
         "emulant.systems.flavor.truth",

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from emulant.dataset.seams import CaseResult, Dataset, Field, Finding, Learner, Metric, Product, Shard, Status
+from emulant.errors import UsageError
 from emulant.surrogates.sequence_tables import (
     GRUTable,
     LagrangianTable,
@@ -157,10 +158,16 @@ class Pendulum(BaseSystem):
 
         return reads(path)
 
-    def check_loose(self, path: Path, options: Any, deep: int) -> tuple[int, list[str], list[Finding]]:
-        """Check such files: how many cases there are, notes, findings."""
+    def check_loose(self, path: Path, options: Any, deep: int, resimulate: int) -> tuple[int, list[str], list[Finding]]:
+        """Check such files: how many cases there are, notes, findings.
+
+        Raises:
+            UsageError: They shall be simulated again.
+        """
         from emulant.systems.pendulum.loose import check
 
+        if resimulate:
+            raise UsageError(f"--resimulate {resimulate}: {path} has no study that could be simulated again.")
         return check(path, options, deep)
 
     def frames(self, config: PendulumConfig) -> int:

@@ -10,6 +10,7 @@ from emulant.dataset.seams import Array, Dataset
 from emulant.systems.flavor.mixing import networks
 from emulant.systems.flavor.mixing.examples import chunks, read
 from emulant.systems.flavor.mixing.prescription import describe, rate
+from emulant.systems.flavor.mixing.selection import spread
 
 if TYPE_CHECKING:
     from emulant.systems.flavor.mixing.emulator import Mixing
@@ -34,12 +35,12 @@ def fitted_uncertainty(model: Mixing, held: Dataset) -> Array:
         cells = describe(f4, model.grid, np)
         found = networks.predict(f4, weights, model.grid, np).outcome
         scaled = networks.scaled_features(cells.shape.features, weights, np)
-        shares = np.where(cells.crossed.present, rate(cells, np), 0.0)
+        shares = spread(rate(cells.crossed, np), cells.place, np)
         moved = networks.rms_change(cells, found, f4, np)
         good = moved > 0
         residual = (found.final - final[rows])[good] / cells.total[good, None, None, None]
         shares = shares[good] / shares[good].sum(axis=1, keepdims=True)
-        inputs.append(np.sum(shares[..., None] * scaled[good], axis=1))
+        inputs.append(np.sum(shares[..., None] * spread(scaled, cells.place, np)[good], axis=1))
         squares.append(np.mean(residual**2, axis=(1, 2, 3)) / moved[good] ** 2)
     return log_scale(np.concatenate(inputs), np.concatenate(squares))
 

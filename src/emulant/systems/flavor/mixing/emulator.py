@@ -18,7 +18,7 @@ from emulant.systems.flavor.mixing import networks
 from emulant.systems.flavor.mixing.calibration import fitted_uncertainty
 from emulant.systems.flavor.mixing.crossings import Crossings
 from emulant.systems.flavor.mixing.examples import Grown, Mixed, Scaling, grown, mixed, read
-from emulant.systems.flavor.mixing.exchange import CORRECTIONS, balanced, changes, profile_q
+from emulant.systems.flavor.mixing.exchange import CORRECTIONS, assembled, balanced, moments, profile_q
 from emulant.systems.flavor.mixing.networks import Networks, Prediction
 from emulant.systems.flavor.mixing.prescription import Outcome
 from emulant.systems.flavor.mixing.shapes import FEATURES, Shapes
@@ -89,7 +89,8 @@ class Losses:
         crossed, shape = Crossings(*batch[:CROSSED]), Shapes(*batch[CROSSED : CROSSED + SHAPED])
         corrections = networks.corrections(shape.features, module.layers("mixing"), torch)
         q = balanced(shape, profile_q(shape, corrections, self.flavors, torch), self.flavors, torch)
-        return nn.functional.mse_loss(changes(crossed, q, self.flavors, torch), batch[CROSSED + SHAPED])
+        change = assembled(moments(crossed, q, torch), self.flavors, torch)
+        return nn.functional.mse_loss(change, batch[CROSSED + SHAPED])
 
     def of_growth(self, module: Any, batch: Batch) -> Tensor:
         """From scaled features, rates and growth rates."""

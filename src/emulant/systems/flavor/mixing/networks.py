@@ -16,6 +16,7 @@ from emulant.systems.flavor.mixing.prescription import (
     outcome,
     rate,
 )
+from emulant.systems.flavor.mixing.selection import spread
 
 LARGEST_CORRECTION = 6.0
 """Of log odds."""
@@ -121,15 +122,15 @@ def unseen(cells: Described, networks: Networks, xp: Any) -> Any:
     """(C,): whether a crossing has a feature outside the training's range."""
     features = cells.shape.features
     outside = ((features < networks.lowest) | (features > networks.highest)).any(-1)
-    return (outside & cells.crossed.present).any(1)
+    return spread(outside, cells.place, xp).any(1)
 
 
 def uncertainty(cells: Described, found: Outcome, scaled: Any, f4: Any, networks: Networks, xp: Any) -> Any:
     """(C,): a learned share of the rms change; of several pairs the mean by their rates."""
     logs = xp.matmul(scaled, networks.uncertainty[:-1]) + networks.uncertainty[-1]
-    weight = xp.where(cells.crossed.present, rate(cells, xp), 0.0)
-    total = xp.sum(weight, axis=1)
-    mean = xp.sum(weight * logs, axis=1) / xp.where(total > 0.0, total, 1.0)
+    weight = rate(cells.crossed, xp)
+    total = xp.sum(spread(weight, cells.place, xp), axis=1)
+    mean = xp.sum(spread(weight * logs, cells.place, xp), axis=1) / xp.where(total > 0.0, total, 1.0)
     return exponential(mean, xp) * rms_change(cells, found, f4, xp)
 
 
