@@ -1,4 +1,4 @@
-"""The page on playing: its example is a page, and the commands that it shows are there."""
+"""The page on playing: its example is served and answers; `emulant play` itself is called in tests/play."""
 
 import re
 from pathlib import Path
@@ -35,12 +35,3 @@ def test_the_example_is_served_and_answers(tmp_path):
     assert facts == {"step": 0.1}
     assert arrays["path"][0] == 2.5
     assert client.get("system.js").text == block("js")
-
-
-def test_its_commands_are_known_to_the_program():
-    from emulant.cli.app import app
-
-    for line in block("bash").strip().splitlines():
-        command, _, unused, _ = app.parse_known_args(line.partition("#")[0].split()[1:])
-        assert not unused
-        assert command.__name__ in ("run", "play")
