@@ -58,7 +58,7 @@ def integers(state: Array) -> NDArray[np.int32]:
 
 def digest(whole: NDArray[np.int32]) -> str:
     """sha256 of the integers (T, N, 6) of a scene."""
-    return hashlib.sha256(np.ascontiguousarray(whole)).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(whole).data).hexdigest()
 
 
 def write_shard(shard: Shard, product: Product, folder: Path) -> list[Path]:
@@ -130,7 +130,8 @@ def read_contacts(path: Path, row: int) -> NDArray[np.int32]:
     """
     with parquet.opened(path) as file:
         values = parquet.read_group(file, path, 0, ["contacts"])["contacts"][row].values
-    return np.from_dlpack(values).reshape(-1, 3)
+    triples: NDArray[np.int32] = np.from_dlpack(values).reshape(-1, 3)
+    return triples
 
 
 def read_state(file: pq.ParquetFile, path: Path, group: int, bodies: int) -> NDArray[np.int32]:
