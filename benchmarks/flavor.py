@@ -25,7 +25,8 @@ def run(options: Options) -> Section:
     import onnxruntime
     import torch
 
-    from emulant.systems.flavor.mixing.emulator import Mixing, MixingNetwork
+    from emulant.systems.flavor.mixing.emulator import Mixing
+    from emulant.systems.flavor.mixing.learning import MixingNetwork
 
     torch.manual_seed(0)
     model = Mixing()  # what it costs does not hang on what it has learned
@@ -40,7 +41,7 @@ def run(options: Options) -> Section:
         sessions = {}
         for name, module in modules(model).items():
             path = Path(folder) / f"{name}.onnx"
-            export(module, path, torch.from_numpy(f4[:3]))
+            export(module, path)
             settings = onnxruntime.SessionOptions()
             settings.intra_op_num_threads = 1
             sessions[name] = onnxruntime.InferenceSession(str(path), settings)
@@ -113,9 +114,9 @@ def modules(mixing: object) -> dict[str, object]:
     return {"mixing": module_of(mixing), "multitask": module_of(multitask)}
 
 
-def export(module: object, path: Path, example: object) -> None:
+def export(module: object, path: Path) -> None:
     from emulant.systems.flavor.exports.formats import write_onnx
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        write_onnx(module, path, example)
+        write_onnx(module, path, 3)

@@ -17,7 +17,7 @@ from emulant.dataset.atomic import write_text
 from emulant.dataset.environment import environment
 from emulant.errors import UsageError
 from emulant.evaluation.confidence import Estimate, resampling
-from emulant.narrative import curves_of
+from emulant.narrative import curves_of, evaluation_card
 from emulant.reporting.boards import Board, Score, boards, described
 from emulant.reporting.comparison import Difference, Entry, ladder, summarise
 from emulant.reporting.curves import overlaid
@@ -39,10 +39,12 @@ def compare(runs: Sequence[Run], target: Path, format: str = "html") -> dict[str
 
     Raises:
         UsageError: The runs are of several systems.
-        DataError: One is not evaluated.
+        DataError: One is not evaluated, or its scores are not what evaluation wrote.
     """
     names = run_names(runs)
     _must_be_of_one_system(names, runs)
+    for run in runs:
+        evaluation_card(run)
     contests = {name: boards(run.metrics) for name, run in zip(names, runs, strict=True)}
     with TemporaryDirectory() as folder:
         drawn = _figures(Path(folder), dict(zip(names, runs, strict=True)), contests)
@@ -84,7 +86,7 @@ def _must_be_of_one_system(names: Sequence[str], runs: Sequence[Run]) -> None:
 
 def _headline(run: Run) -> Headline:
     system = run.study.system
-    return Headline(system.headline, described(system.metrics)[system.headline])
+    return Headline(system.headline, described(system.metrics)[system.headline], system.time_unit)
 
 
 def _summary(

@@ -19,8 +19,9 @@ from emulant.errors import DataError
 from emulant.journal import timings
 from emulant.reporting import markdown
 from emulant.reporting.curves import Curves, read_curves, training
-from emulant.reporting.figures import Picture, standard
+from emulant.reporting.figures import Picture
 from emulant.reporting.frames import Film
+from emulant.reporting.ladders import standard
 from emulant.reporting.page import inside, render
 from emulant.reporting.summary import Facts, as_json, summarise
 from emulant.runs import Run, read_json, unsealed
@@ -33,7 +34,7 @@ NUMBER = re.compile(r"[-+]?\d[\d.]*(?:e[-+]?\d+)?")
 def figures(run: Run) -> list[Picture]:
     """Draw what every report shows and what the system adds, below `figures/`."""
     system = run.study.system
-    drawn = standard(run.metrics, system.metrics, system.headline, run.folder.root)
+    drawn = standard(run.metrics, system.metrics, system.headline, run.folder.root, time_unit=system.time_unit)
     for name, target in system.figures.items():
         drawing = resolve(target)(run)
         if drawing is not None:
@@ -93,7 +94,7 @@ def write_markdown(run: Run, target: Path) -> Path:
 
 def facts(run: Run) -> Facts:
     """The facts of a run that is evaluated."""
-    system, evaluation = run.study.system, _evaluation(run)
+    system, evaluation = run.study.system, evaluation_card(run)
     return Facts(
         title=_title(system.name, run.folder.root.resolve().name),
         system=system.summary,
@@ -103,13 +104,14 @@ def facts(run: Run) -> Facts:
         commands=_commands(run),
         notes=[*system.limits, *system.notes(run.study.config), *evaluation["notes"]],
         diverged=_diverged(run),
+        time_unit=system.time_unit,
         films_note=system.films_note,
         citations=_citations(run),
         models={entrant.name: _purpose(entrant.learner.resolve()) for entrant in run.entrants()},
     )
 
 
-def _evaluation(run: Run) -> dict[str, Any]:
+def evaluation_card(run: Run) -> dict[str, Any]:
     """The card of the evaluation, with the scores that it is about checked against their hashes.
 
     Raises:

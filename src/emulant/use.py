@@ -23,7 +23,7 @@ SHARE_OPTIONS = {"hf": "emulant.sharing.options:HubOptions", "croissant": "emula
 def predict(
     run: Run, source: Path, target: Path, surrogate: str | None, options: Table, *, overwrite: bool = False
 ) -> None:
-    """Apply a trained surrogate (by default the first of the study) to a file of the user's.
+    """Apply a trained surrogate (by default the one that the system prefers) to a file of the user's.
 
     Raises:
         UsageError: The study has no such surrogate, there is no such input, or the output would be written over it or
@@ -36,7 +36,7 @@ def predict(
         raise UsageError(f"{target}: is the input.", "Give the forecast a name of its own.")
     if target.is_file() and not overwrite:
         raise UsageError(f"{target}: is there already.", "Give another name, or --overwrite.")
-    model = _chosen(run, surrogate)
+    model = _chosen(run, surrogate, options)
     run.study.system.predict(model, source, target, options, run.study.config)
 
 
@@ -77,14 +77,15 @@ def play(run: Run, surrogate: str | None) -> tuple[Play, Models]:
     return make(run), models
 
 
-def _chosen(run: Run, surrogate: str | None) -> Any:
-    """The model that predicts: by default the first surrogate of the study."""
-    return run.model(_name(run, surrogate))
+def _chosen(run: Run, surrogate: str | None, options: Table | None = None) -> Any:
+    """The model that predicts."""
+    return run.model(_name(run, surrogate, options))
 
 
-def _name(run: Run, surrogate: str | None) -> str:
-    """The name of a model that can be used without the truth: by default the first surrogate of the study."""
-    name = surrogate or next(iter(run.study.surrogates), None)
+def _name(run: Run, surrogate: str | None, options: Table | None = None) -> str:
+    """The name of a model that can be used without the truth: by default the one that the system prefers."""
+    system = run.study.system
+    name = surrogate or system.preferred(run, system.PredictOptions() if options is None else options)
     if name is None:
         raise UsageError(f"{run.folder.root}: the study has no surrogate.", "Name a baseline by --surrogate.")
     if run.entrant(name).kind == "oracle":

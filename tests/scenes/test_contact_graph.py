@@ -121,7 +121,7 @@ def test_it_learns_what_holds_things_up(tmp_path: Path) -> None:
     known = [position_mse(law().forecast(context, 20), held) for law in (ZeroChange, ConstantVelocity)]
     assert position_mse(learnt, held) < 0.5 * min(known)
     curves = (tmp_path / "metrics.csv").read_text().splitlines()
-    assert "validation_position_mse" in curves[0]
+    assert "validation_position_rms" in curves[0]
 
 
 def test_training_is_a_function_of_seed_and_data() -> None:

@@ -112,7 +112,7 @@ def test_a_changed_file_does_not_fit_its_croissant(as_json, smoke, tmp_path):
         "try:\n    list(data.records('test')); print('\"read\"')\n"
         "except Exception as error:\n    print(json.dumps(str(error)))"
     )
-    assert "sha256" in python(tmp_path, code).lower()
+    assert "Download(test-00000-of-00001.parquet)" in python(tmp_path, code)  # where it checks the hash
 
 
 def test_cases_of_different_sizes_are_written_each_at_its_own(tmp_path):
@@ -165,7 +165,9 @@ class FakeHub(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def do_GET(self):
-        self.reply({"name": "someone", "auth": {"accessToken": {"role": "write"}}, "siblings": []})
+        if self.server.refuses:
+            return self.reply({"error": "you may not"}, 403)
+        return self.reply({"name": "someone", "auth": {"accessToken": {"role": "write"}}, "siblings": []})
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0))) if "Content-Length" in self.headers else b""

@@ -31,7 +31,7 @@ def predict(
         run: The run folder.
         input: What to start from.
         output: The file to write.
-        surrogate: Which one; by default the first of the study.
+        surrogate: Which one; by default the first of the study, or the one that its system prefers.
         overwrite: Write over a file that is there.
         example: In place of files: show what it says of an input that the system knows by this name.
     """

@@ -22,7 +22,7 @@ def number(value: float, perfect: float = 0.0) -> str:
     size = abs(value)
     if size >= 1e4 or (size < 1e-3 and not perfect):
         return re.sub(r"e([+-])0*(\d+)", lambda found: f"e{found[1].strip('+')}{found[2]}", f"{value:.1e}")
-    decimals = 2 - math.floor(math.log10(size))
+    decimals = 2 - math.floor(math.log10(float(f"{size:.2e}")))  # 0.09999 is 0.100, not 0.1000
     if perfect and size < 10:
         decimals = 2 if size >= 1 else 3 if size >= 1e-3 else 4
         gap = abs(perfect - value)
@@ -40,9 +40,15 @@ def tick(value: float) -> str:
     return f"{float(mantissa):g}e{int(exponent)}"
 
 
+def lead_text(horizon: str) -> str:
+    """A lead time of metrics.csv as a reader wants it: `0.0167` for `0.0166667`."""
+    value = float(horizon)
+    return f"{value:.3g}" if abs(value) < 999 else horizon
+
+
 def interval(low: float, high: float, perfect: float = 0.0) -> str:
-    """`[0.812, 0.836]`; "" where there is none or where it is a point."""
-    if math.isnan(low) or math.isnan(high) or low == high:
+    """`[0.812, 0.836]`; "" where there is none or where it is a point, as it is of a single simulation."""
+    if math.isnan(low) or math.isnan(high) or math.isclose(low, high, rel_tol=1e-9):
         return ""
     ends = ("-∞" if end == -math.inf else "∞" if end == math.inf else number(end, perfect) for end in (low, high))
     return f"[{', '.join(ends)}]"

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from emulant.reporting.boards import DERIVED, Board, Meaning, Score
-from emulant.reporting.numbers import interval, number, percent
+from emulant.reporting.numbers import interval, lead_text, number, percent
 
 Tone: TypeAlias = Literal["good", "bad", "neutral"]
 WORDS: Mapping[Tone, str] = {"good": "beats", "bad": "loses", "neutral": "unclear"}
+
+MOST_NAMED = 6
 
 
 @dataclass(frozen=True)
@@ -68,14 +70,13 @@ def _shortcomings(boards: Sequence[Board], model: str, headline: Headline) -> st
     """Where a surrogate that wins on the first board does not."""
     main, others = boards[0], [board for board in boards[1:] if board.score(model, headline.metric)]
     families = [name for name in main.families if main.score(model, headline.metric, name)]
-    lost = [f"`{family}`" for family in families if tone(main, model, headline, family) == "bad"]
+    lost = [family for family in families if tone(main, model, headline, family) == "bad"]
     lost += [title(board, headline.time_unit) for board in others if tone(board, model, headline) == "bad"]
     if not lost:
-        places = [f"{len(families)} groups"] * bool(families) + [f"{len(others)} further tests"] * bool(others)
-        return f"it loses on none of {' and '.join(places)}" if places else "nothing else was tested"
-    if len(lost) > 4:
-        lost = [*lost[:3], f"{len(lost) - 3} more"]
-    return f"it fails on {', '.join(lost[:-1])} and {lost[-1]}" if len(lost) > 1 else f"it fails on {lost[0]}"
+        counts = {"group": len(families), "further test": len(others)}
+        places = [f"{count} {what}{'s' * (count > 1)}" for what, count in counts.items() if count]
+        return f"it loses nowhere in {' and '.join(places)}" if places else "nothing else was tested"
+    return f"it fails on {_listed(lost)}"
 
 
 def title(board: Board, time_unit: str) -> str:
@@ -174,11 +175,17 @@ def _until_when(board: Board, model: str, headline: Headline) -> list[dict[str, 
     unit, first, last = headline.time_unit, next(iter(stands)), list(stands)[-1]
     its_tone: Tone = "bad" if "behind" in stands.values() else "good"
     if len(set(stands.values())) == 1:
-        return [_detail(its_tone, "until when", f"{stands[first]} at every lead time, {first} to {last} {unit}")]
+        return [
+            _detail(
+                its_tone,
+                "until when",
+                f"{stands[first]} at every lead time, {lead_text(first)} to {lead_text(last)} {unit}",
+            )
+        ]
     parts: list[str] = []
     for word in ("ahead", "level", "behind"):
         if horizons := [horizon for horizon, stand in stands.items() if stand == word]:
-            parts.append(f"{word} for {'lead times ' * (not parts)}{', '.join(horizons)} {unit}")
+            parts.append(f"{word} for {'lead times ' * (not parts)}{', '.join(map(lead_text, horizons))} {unit}")
     return [_detail(its_tone, "until when", "; ".join(parts))]
 
 
@@ -200,11 +207,11 @@ def _where(board: Board, model: str, headline: Headline) -> list[dict[str, str]]
         return []
     lost = [family for family in known if tone(board, model, headline, family) == "bad"]
     if lost:
-        where = "every family" if len(lost) == len(known) else _listed(lost)
+        where = "every group" if len(lost) == len(known) else f"{len(lost)} of {len(known)} groups: {_listed(lost)}"
         return [_detail("bad", "where", f"behind a baseline on {where}")]
     weakest = max(known, key=lambda family: (headline.meaning.best_first(known[family].value), family))
     text = f"weakest on `{weakest}`: {headline.metric} {headline.with_interval(known[weakest])}"
-    return [_detail("good", "where", f"ahead on every family; {text}")]
+    return [_detail("good", "where", f"ahead on every group; {text}")]
 
 
 def _elsewhere(board: Board, model: str, headline: Headline) -> dict[str, str]:
@@ -235,5 +242,8 @@ def _detail(its_tone: Tone, about: str, text: str) -> dict[str, str]:
 
 
 def _listed(names: Sequence[str]) -> str:
+    """Some names in a sentence, the first ones of many."""
     quoted = [f"`{name}`" for name in names]
+    if len(quoted) > MOST_NAMED:
+        quoted = [*quoted[: MOST_NAMED - 1], f"{len(quoted) - MOST_NAMED + 1} more"]
     return " and ".join([", ".join(quoted[:-1]), quoted[-1]]) if len(quoted) > 1 else quoted[0]

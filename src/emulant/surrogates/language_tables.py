@@ -35,12 +35,14 @@ class LanguageTable(TrainedTable):
     """The longest document. What is longer is cut into groups of bodies."""
     prompt_frames: Positive = 2
     """Frames of a document that are shown; all after them are to be said. The first of them is told in full."""
-    example_frames: Annotated[int, Field(ge=2)] = 8
+    example_frames: Annotated[int, Field(ge=2)] = 12
     """Frames of a document, in training and in forecasts; a longer forecast goes on in a new one."""
     curriculum_stages: Annotated[int, Field(ge=1, le=5)] = 1
     """Training begins with the easiest scenes, and each stage adds harder ones; its weights are kept."""
     replay: Annotated[float, Field(ge=0, lt=1)] = 0.2
     """The share of easier scenes in the later stages."""
+    stage_factor: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """What the learning rate is multiplied by from stage to stage; each has its warm-up and its cosine."""
 
     @model_validator(mode="after")
     def _something_to_say(self) -> Self:

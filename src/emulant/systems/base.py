@@ -70,6 +70,8 @@ class BaseSystem:
     exports: Mapping[str, Any] = {}
     examples: Mapping[str, Any] = {}
     headline: str = "r2"
+    time_unit: str = "s"
+    """Of lead times."""
     board: Sequence[str] = ()
     """The metrics that leaderboards show beside the headline and the skill, the others on demand; empty: all."""
     physics: Sequence[str] = ()
@@ -125,6 +127,10 @@ class BaseSystem:
         """Frames that every forecast of a cold start is shown."""
         return 0 if self.task == "emulation" else int(evaluation.context_frames or longest_lag)
 
+    def inputs(self, config: Any) -> Mapping[str, str]:
+        """Files outside the run that cases are made of, each with its sha256: they belong to the key of the data."""
+        return {}
+
     def manifest(self, config: Any, split: str) -> Mapping[str, Any]:
         """What the manifest of a split should say beyond the common, such as the files that it was made from."""
         return {}
@@ -148,6 +154,10 @@ class BaseSystem:
     def predictions(self, folder: Path) -> Any:
         """How the predictions of one model are kept in a folder."""
         return Emulations(folder) if self.task == "emulation" else Predictions(folder)
+
+    def preferred(self, run: Any, options: Any) -> str | None:
+        """The surrogate that `emulant predict` uses if none is named; None: the study has none."""
+        return next(iter(run.study.surrogates), None)
 
     def derive(self, scores: Any, folder: Path) -> Sequence[Path]:
         """Write what else is made of metrics.csv into `folder`, the run's evaluation/; the files written."""

@@ -27,7 +27,7 @@ SUITE = "SB35"
 
 
 @dataclass(frozen=True)
-class DarkBox:
+class DarkMatter:
     """A box of dark matter and its halos: what all simulations of the box begin with."""
 
     number: int
@@ -44,18 +44,18 @@ class DarkBox:
         return baryonify(self.particles, self.catalogue, size, share, physics, config.seed, self.number)
 
 
-def dark_box(box: plan.Box, config: HalosConfig) -> DarkBox:
+def dark_matter(box: plan.Box, config: HalosConfig) -> DarkMatter:
     """The dark matter of a box; pure in (box, config)."""
     system, cosmology = config.system, Cosmology.of(next(iter(box.simulations.values())))
     coarse, fine = _dark_matter(box, config.seed, system, cosmology)
     mass = cosmology.matter_density * system.box_size**3 / len(fine)
     catalogue = find(coarse, fine, mass, system.box_size, cosmology.matter_density, config.seed, box.number)
-    return DarkBox(box.number, fine, mass, catalogue)
+    return DarkMatter(box.number, fine, mass, catalogue)
 
 
 def simulate(box: plan.Box, config: HalosConfig) -> CaseResult:
     """Dark matter once, gas and stars for every vector of feedback; pure in (box, config)."""
-    dark = dark_box(box, config)
+    dark = dark_matter(box, config)
     halos = dark.catalogue.halos
     arrays: dict[str, Array] = {
         "dmo": dark.particles,

@@ -208,7 +208,9 @@ def _panels(
         lines = -(-len(groups) // columns)
         figure = Figure(figsize=(WIDTH, 1.0 + 1.45 * lines))
         high = 1 - 0.58 / (1.0 + 1.45 * lines)
-        grid = GridSpec(lines, columns, figure, left=0.14, right=0.98, bottom=0.16, top=high, wspace=0.3, hspace=0.3)
+        foot = 0.42 / (1.0 + 1.45 * lines)
+        apart = 0.3 if columns < 3 else 0.5
+        grid = GridSpec(lines, columns, figure, left=0.14, right=0.98, bottom=foot, top=high, wspace=apart, hspace=0.3)
         look = looks(kinds, theme)
         for place, species in enumerate(groups):
             axes = figure.add_subplot(grid[place // columns, place % columns])
@@ -216,9 +218,9 @@ def _panels(
                 curve = _curve(rows, model, metric, species)
                 if curve is None:
                     continue
-                x, value, low, top = curve
+                x, value, least, most = curve
                 if kinds[model] == "surrogate":
-                    axes.fill_between(x, low, top, color=look[model].color, alpha=0.15, lw=0)
+                    axes.fill_between(x, least, most, color=look[model].color, alpha=0.15, lw=0)
                 line = look[model]
                 axes.plot(
                     x, value, color=line.color, ls=line.dashes, lw=line.width, marker=line.marker, ms=3, label=model

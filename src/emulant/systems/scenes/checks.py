@@ -112,7 +112,7 @@ def _physics(recordings: Mapping[str, Recording], gains: list[float]) -> Iterato
     deepest, momentum = _deepest_overlap(frames, fields), momentum_error(frames, fields)
     gained = np.where(moved, 0.0, energy_gain(frames, fields))
     gains += gained[~moved].tolist()
-    outside = ((frames[..., :2] < 0) | (frames[..., :2] > [WIDTH, HEIGHT])).any(axis=(1, 3))
+    outside = np.any((frames[..., :2] < 0) | (frames[..., :2] > [WIDTH, HEIGHT]), axis=(1, 3))
     fast = _too_fast(frames, fields)
     for row, where in enumerate(recordings):
         if not whole[row]:

@@ -130,8 +130,8 @@ def read_contacts(path: Path, row: int) -> NDArray[np.int32]:
     """
     with parquet.opened(path) as file:
         values = parquet.read_group(file, path, 0, ["contacts"])["contacts"][row].values
-    triples: NDArray[np.int32] = np.from_dlpack(values).reshape(-1, 3)
-    return triples
+    contacts: NDArray[np.int32] = np.asarray(np.from_dlpack(values)).reshape(-1, 3)
+    return contacts
 
 
 def read_state(file: pq.ParquetFile, path: Path, group: int, bodies: int) -> NDArray[np.int32]:

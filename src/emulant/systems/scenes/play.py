@@ -19,7 +19,7 @@ from emulant.play.parts import Action, Answer, Control, Play
 from emulant.systems.scenes.arrays import padded_states, scene_arrays
 from emulant.systems.scenes.catalogue import SCENARIOS, TYPES, make_scene
 from emulant.systems.scenes.config import ScenesConfig
-from emulant.systems.scenes.scene import FIELDS, HEIGHT, STEP, WIDTH, Scene, initial_state, quantised
+from emulant.systems.scenes.scene import FIELDS, FRAME, HEIGHT, STEP, WIDTH, Scene, initial_state, quantised
 
 HARDER = max(scenario.hardest for scenario in SCENARIOS.values())
 LONGEST = 300
@@ -104,7 +104,7 @@ class Game:
         arrays = {"state": state[0], "mask": mask[0], **{name: rows[0] for name, rows in scene_arrays([scene]).items()}}
         parameters = {"difficulty": scene.difficulty, "objects": len(scene.bodies)}
         record = {"family": scene.type, "parameters": parameters}
-        return Unfiled.of([CaseResult(0, arrays, record)], FIELDS, ("state",), {"step": STEP})
+        return Unfiled.of([CaseResult(0, arrays, record)], FIELDS, ("state",), {"step": FRAME})
 
 
 def _drawn(scene: Scene) -> dict[str, Sequence[Any]]:

@@ -23,7 +23,7 @@ from emulant.systems.scenes.catalogue import SCENARIOS, case_number, type_and_nu
 from emulant.systems.scenes.files import read_contacts, read_scenes, read_state
 from emulant.systems.scenes.header import scene_of
 from emulant.systems.scenes.jsonlines import read_scene
-from emulant.systems.scenes.scene import FIELDS, SCALE, STEP, Recording, Scene
+from emulant.systems.scenes.scene import FIELDS, FRAME, SCALE, Recording, Scene
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class ScenesDataset:
 
     @property
     def geometry(self) -> Mapping[str, Any]:
-        return {"step": STEP}
+        return {"step": FRAME}
 
     def __len__(self) -> int:
         return len(self.cases)

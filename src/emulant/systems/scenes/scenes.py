@@ -17,7 +17,7 @@ from emulant.systems.scenes.graph.table import ContactGraphTable
 from emulant.systems.scenes.metrics import METRICS
 from emulant.systems.scenes.options import ExportOptions, RenderOptions
 from emulant.systems.scenes.predict import PredictOptions
-from emulant.systems.scenes.scene import FIELDS, STEP
+from emulant.systems.scenes.scene import FIELDS, FRAME
 
 LAWS = "emulant.systems.scenes.baselines"
 GRAPH = "emulant.systems.scenes.graph.surrogate"
@@ -39,6 +39,7 @@ class Scenes(BaseSystem):
     fields: Mapping[str, Field] = FIELDS
     targets = ("state",)
     headline = "position_mse"
+    time_unit = "frames"
     studies = Path(__file__).parent / "studies"
     kernels = ("emulant.systems.scenes.simulation", "emulant.systems.scenes.files")
     surrogates: Mapping[str, Learner] = {
@@ -65,7 +66,7 @@ class Scenes(BaseSystem):
     play = "emulant.systems.scenes.play:play"
     ExportOptions = ExportOptions
     exports: Mapping[str, Any] = {
-        name: f"emulant.systems.scenes.exports:{name}" for name in ("jsonl", "text", "document")
+        name: f"emulant.systems.scenes.exports:{name}" for name in ("jsonl", "text", "predictions", "document")
     }
     checks_values = True
     physics = ("energy_drift", "momentum_drift", "contact_f1", "contact_mse")
@@ -183,7 +184,7 @@ class Scenes(BaseSystem):
         return [write_document(scores, folder / "metrics.json")]
 
     def geometry(self, config: Any) -> Mapping[str, Any]:
-        return {"step": STEP}
+        return {"step": FRAME}
 
     def frames(self, config: ScenesConfig) -> int:
         return config.system.frames

@@ -34,7 +34,7 @@ def torchscript(run: Any, splits: Sequence[str], target: Path, options: ExportOp
 
     from emulant.systems.flavor.exports.modules import module_of
 
-    graph = traced(module_of(run.model(options.surrogate or "mixing")), _example(_flavors(run)))
+    graph = traced(module_of(run.model(options.surrogate or "mixing")), example(_flavors(run)))
     path = target / "emulant_flavor.pt"
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as partial, warnings.catch_warnings():
@@ -52,20 +52,20 @@ def onnx(run: Any, splits: Sequence[str], target: Path, options: ExportOptions) 
     path = target / "emulant_flavor.onnx"
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as partial:
-        write_onnx(module_of(run.model(options.surrogate or "mixing")), partial, _example(_flavors(run)))
+        write_onnx(module_of(run.model(options.surrogate or "mixing")), partial, _flavors(run))
     return [path]
 
 
-def write_onnx(module: Any, path: Path, example: Any) -> None:
+def write_onnx(module: Any, path: Path, flavors: int) -> None:
     """By way of a trace: torch's newer exporter takes minutes for the same graph."""
     import torch
 
-    outputs = ["F4_final", "growthRate", "stable"]
+    outputs, cells = ["F4_final", "growthRate", "stable"], example(flavors)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            traced(module, example),
-            (example,),
+            traced(module, cells),
+            (cells,),
             str(path),
             input_names=["F4_initial"],
             output_names=outputs,
@@ -91,21 +91,27 @@ def losses(run: Any, splits: Sequence[str], target: Path, options: ExportOptions
     return [write_text(target, named_or_all.write_csv(separator="\t"))]
 
 
-def traced(module: Any, example: Any) -> Any:
+def traced(module: Any, cells: Any) -> Any:
     """A module as a graph."""
     import torch
 
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
-        return torch.jit.trace(module.requires_grad_(False), example, check_trace=False)  # type: ignore[no-untyped-call]
+        return torch.jit.trace(module.requires_grad_(False), cells, check_trace=False)  # type: ignore[no-untyped-call]
 
 
-def _example(flavors: int) -> Any:
-    """Cells to trace with; their numbers do not matter, their shape does but for how many there are."""
+def example(flavors: int) -> Any:
+    """Cells to trace with. How many there are does not matter, but every way through must be taken by one.
+
+    Two with a crossing that the grid does not see, a beam of heavy neutrinos; one with a wide crossing; one without.
+    """
     import torch
 
-    f4 = np.full((3, 4, 2, flavors), 0.1)
-    f4[:, 3] = 1.0
+    f4 = np.zeros((4, 4, 2, flavors))
+    f4[:, 3, 0, 0], f4[:, 3, 1, 0], f4[:, 3, 0, 1:] = 1.0, 0.5, [[0.02], [0.02], [0.3], [0.0]]
+    f4[:, 2, 0, 0], f4[:, 0, 1, 0] = 0.05, 0.02
+    beam = np.array([0.3, 0.5, 0.81])
+    f4[:, :3, 0, 1:] = 0.95 * (beam / np.sqrt(beam @ beam))[:, None] * f4[:, 3:, 0, 1:]
     return torch.from_numpy(f4)
 
 

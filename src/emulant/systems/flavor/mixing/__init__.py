@@ -2,6 +2,7 @@
 
     cells       a cell as angular distributions on a grid of its own frame
     crossings   where the lepton-number difference of two flavors changes sign, thin crossings included
+    selection   which pairs of flavors are worth working out, and the way back
     shapes      what about a crossing decides the outcome, as numbers that turn with nothing
     exchange    how far each direction mixes, balanced, and the change of the four-fluxes that follows
     prescription  the way through them

@@ -128,7 +128,7 @@ def perpendicular(z: Any, xp: Any) -> Any:
     """A unit vector across z."""
     a, b, c = z[:, 0], z[:, 1], z[:, 2]
     steep = xp.abs(c) > 0.7
-    zero = xp.zeros_like(a)
+    zero = 0.0 * a
     across = xp.where(steep[:, None], xp.stack([c, zero, -a], 1), xp.stack([-b, a, zero], 1))
     return across / length(across, xp)
 

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from emulant.systems.flavor.fields import ABSENT, pairs
+from emulant.systems.flavor.fields import ABSENT
 from emulant.systems.flavor.mixing.cells import Distributions, cross, length, perpendicular
 from emulant.systems.flavor.mixing.exponential import exponential, small
+from emulant.systems.flavor.mixing.selection import chosen, spread
 
 STEPS = 12
 """Of the search; each at most `REACH` rad."""
@@ -26,95 +27,63 @@ RING = 1e-6
 
 @dataclass(frozen=True)
 class Crossings:
-    """All pairs (a, b) of flavors of cells; D + 1 directions, the last one that of a thin crossing (else weight 0)."""
+    """Pairs (a, b) of flavors, rows R of them; D + 1 directions, the last one that of a thin crossing (else weight 0).
+
+    Where cells are learned from, the same with cells and pairs (C, P) in place of R.
+    """
 
     differences: Any
-    """(C, P, 2, D + 1): g_sa - g_sb of neutrinos and antineutrinos."""
+    """(R, 2, D + 1): g_sa - g_sb of neutrinos and antineutrinos."""
     lepton: Any
-    """(C, P, D + 1): G_ab, exactly the first less the second."""
+    """(R, D + 1): G_ab, exactly the first less the second."""
     directions: Any
-    """(C, P, D + 1, 3)."""
+    """(R, D + 1, 3)."""
     weights: Any
-    """(C, P, D + 1) steradian."""
+    """(R, D + 1) steradian."""
     positive: Any
-    """(C, P): I+ = ∫ max(G, 0) dΩ."""
+    """(R,): I+ = ∫ max(G, 0) dΩ."""
     negative: Any
-    """(C, P): I-."""
+    """(R,): I-."""
     present: Any
-    """(C, P): whether there is a crossing."""
+    """(R,): whether there is a crossing."""
 
 
-def crossings(cells: Distributions, flavors: int, xp: Any) -> Crossings:
-    """Of every pair of flavors."""
-    differences = _differences(cells.values, flavors, xp)
-    lepton = differences[:, :, 0] - differences[:, :, 1]
-    positive, negative = integrals(lepton, cells.weights, xp)
+def crossings(of: Distributions, xp: Any) -> Crossings:
+    """Of rows of four species ν_a, ν_b, ν̄_a, ν̄_b."""
+    values = of.values
+    differences = xp.stack([values[:, 0] - values[:, 1], values[:, 2] - values[:, 3]], 1)
+    lepton = differences[:, 0] - differences[:, 1]
+    positive, negative = integrals(lepton, of.weights, xp)
     least, most = xp.minimum(positive, negative), xp.maximum(positive, negative)
     absent = small(ABSENT, xp)
-    hidden = _hidden(cells, lepton, (least <= absent) & (most > absent), positive > negative, flavors, xp)
-    at, weight, found = hidden
-    differences = xp.concatenate([differences, found[..., None]], axis=-1)
-    lepton = differences[:, :, 0] - differences[:, :, 1]
-    shape = lepton[..., :1]
-    grid = cells.weights + xp.zeros_like(lepton[..., :-1])
-    weights = xp.concatenate([grid, weight[..., None] + 0.0 * shape], axis=-1)
-    same = cells.directions[:, None] + 0.0 * lepton[..., :-1, None]
-    directions = xp.concatenate([same, at[:, :, None]], axis=2)
+    at, weight, found = _hidden(of, lepton, (least <= absent) & (most > absent), positive > negative, xp)
+    differences = xp.concatenate([differences, found[..., None]], -1)
+    lepton = differences[:, 0] - differences[:, 1]
+    weights = xp.concatenate([of.weights + xp.zeros_like(lepton[:, :-1]), weight[:, None]], -1)
+    directions = xp.concatenate([of.directions, at[:, None]], 1)
     positive, negative = integrals(lepton, weights, xp)
     present = xp.minimum(positive, negative) > absent
     return Crossings(differences, lepton, directions, weights, positive, negative, present)
 
 
 def integrals(lepton: Any, weights: Any, xp: Any) -> tuple[Any, Any]:
-    """I+ and I-, (C, P)."""
+    """I+ and I-, (R,)."""
     positive = xp.sum(weights * xp.clip(lepton, 0.0, None), axis=-1)
     return positive, xp.sum(weights * xp.clip(-lepton, 0.0, None), axis=-1)
 
 
-def _differences(values: Any, flavors: int, xp: Any) -> Any:
-    """(C, S, ...) -> (C, P, 2, ...)."""
-    both = [
-        xp.stack([values[:, a] - values[:, b], values[:, flavors + a] - values[:, flavors + b]], 1)
-        for a, b in pairs(flavors)
-    ]
-    return xp.stack(both, 1)
-
-
-def _hidden(cells: Distributions, lepton: Any, asked: Any, upward: Any, flavors: int, xp: Any) -> tuple[Any, Any, Any]:
-    """Thin crossings: mean direction (C, P, 3), solid angle (C, P), 0 if there is none, and differences (C, P, 2)."""
-    rows = xp.stack([_species(cells.amplitude, pair, flavors, xp) for pair in pairs(flavors)], 1)
-    drift = xp.stack([_species(cells.drift, pair, flavors, xp) for pair in pairs(flavors)], 1)
-    signs = xp.asarray(np.array([1.0, -1.0, -1.0, 1.0]))
-    turn = xp.where(upward, 1.0, -1.0)
-    # everything below knows rows of h(v) = ±G_ab(v), the sign such that the grid has seen h >= 0
-    coefficients = _rows(rows * signs * turn[..., None])
-    drifts, nodes = _rows(drift), _rows(cells.directions[:, None] + 0.0 * lepton[..., None])
-    seen, asked_rows = _rows(lepton * turn[..., None]), asked.reshape(-1)
-    chosen = np.flatnonzero(asked_rows) if xp is np else slice(None)  # a traced graph has no rows to leave out
-    at, mean, value, solid = _search(coefficients[chosen], drifts[chosen], nodes[chosen], seen[chosen], xp)
-    solid = xp.where(asked_rows[chosen] & (value < 0.0), solid, 0.0)
-    if xp is np:
-        at, mean, solid = (_scattered(values, chosen, len(drifts)) for values in (at, mean, solid))
-    at, mean, solid = at.reshape(*asked.shape, 3), mean.reshape(*asked.shape, 3), solid.reshape(asked.shape)
-    there = exponential(xp.sum(drift * at[:, :, None], axis=-1) - length(drift, xp)[..., 0], xp) * rows
-    found = xp.stack([there[..., 0] - there[..., 2], there[..., 1] - there[..., 3]], -1)
-    return mean, solid, found
-
-
-def _species(array: Any, pair: tuple[int, int], flavors: int, xp: Any) -> Any:
-    """ν_a, ν̄_a, ν_b, ν̄_b of (C, S, ...): (C, 4, ...)."""
-    a, b = pair
-    return xp.stack([array[:, a], array[:, flavors + a], array[:, b], array[:, flavors + b]], 1)
-
-
-def _rows(array: Any) -> Any:
-    return array.reshape(-1, *array.shape[2:])
-
-
-def _scattered(values: Any, chosen: Any, rows: int) -> Any:
-    everywhere = np.zeros((rows, *values.shape[1:]))
-    everywhere[chosen] = values
-    return everywhere
+def _hidden(of: Distributions, lepton: Any, asked: Any, upward: Any, xp: Any) -> tuple[Any, Any, Any]:
+    """Thin crossings: mean direction (R, 3), solid angle (R,), 0 if there is none, and differences (R, 2)."""
+    rows, place = chosen(asked, xp)
+    turn = xp.where(upward, 1.0, -1.0)[rows][:, None]
+    amplitude, drift = of.amplitude[rows], of.drift[rows]
+    # the search knows rows of h(v) = ±G_ab(v), the sign such that the grid has seen h >= 0
+    coefficients = amplitude * xp.asarray(np.array([1.0, -1.0, -1.0, 1.0])) * turn
+    at, mean, value, solid = _search(coefficients, drift, of.directions[rows], lepton[rows] * turn, xp)
+    there = exponential(xp.sum(drift * at[:, None], axis=-1) - length(drift, xp)[..., 0], xp) * amplitude
+    found = xp.stack([there[:, 0] - there[:, 1], there[:, 2] - there[:, 3]], -1)
+    solid = xp.where(value < 0.0, solid, 0.0)
+    return spread(mean, place, xp), spread(solid, place, xp), spread(found, place, xp)
 
 
 # -- the search -----------------------------------------------------------------------------------------------------
@@ -130,8 +99,10 @@ def _search(c: Any, k: Any, nodes: Any, seen: Any, xp: Any) -> tuple[Any, Any, A
     beams = k / xp.where(size > 0.0, size, 1.0) + xp.where(size > 0.0, 0.0, 1.0) * nodes[:, :1]
     along = xp.matmul(beams, xp.swapaxes(k, 1, 2)) - size[:, None, :, 0]
     at_beams = xp.sum(c[:, None] * exponential(along, xp), axis=-1)
-    best, lowest = _descend(c, k, size[..., 0], _lowest(nodes, seen, xp), xp)
-    other, level = _descend(c, k, size[..., 0], _lowest(beams, at_beams, xp), xp)
+    starts = xp.concatenate([_lowest(nodes, seen, xp), _lowest(beams, at_beams, xp)], 0)
+    both_c, both_k, sizes = (xp.concatenate([array, array], 0) for array in (c, k, size[..., 0]))
+    ends, levels = _descend(both_c, both_k, sizes, starts, xp)
+    (best, other), (lowest, level) = ends.reshape(2, -1, 3), levels.reshape(2, -1)
     at = xp.where((level < lowest)[:, None], other, best)
     value, _, _, curvature = _expansion(c, k, size[..., 0], at, xp)
     depth = xp.abs(value)
@@ -139,7 +110,7 @@ def _search(c: Any, k: Any, nodes: Any, seen: Any, xp: Any) -> tuple[Any, Any, A
     flat = 2.0 * depth + small(1e-300, xp)
     product = xp.maximum(curvature[0], flat) * xp.maximum(curvature[1], flat)
     # of a ring about the axis of collinear fluxes any point was found; the mean of all lies on the axis
-    longest = k[xp.arange(k.shape[0]), xp.argmax(size[..., 0], axis=1)]
+    longest = _lowest(k, -size[..., 0], xp)
     axis = longest / (length(longest, xp) + small(1e-300, xp))
     ring = (curvature[0] < small(RING, xp) * curvature[1])[:, None]
     mean = xp.where(ring, xp.sum(at * axis, axis=-1, keepdims=True) * axis, at)
@@ -147,8 +118,10 @@ def _search(c: Any, k: Any, nodes: Any, seen: Any, xp: Any) -> tuple[Any, Any, A
 
 
 def _lowest(points: Any, values: Any, xp: Any) -> Any:
-    rows = xp.arange(values.shape[0])
-    return points[rows, xp.argmin(values, axis=1)]
+    """Of points (R, N, 3) that with the smallest of the values (R, N), (R, 3)."""
+    lowest = xp.argmin(values, axis=1)
+    first = (xp.cumsum(0 * lowest + 1, 0) - 1) * int(values.shape[1])  # counted, as a trace knows no number of rows
+    return points.reshape(-1, 3)[first + lowest]
 
 
 def _descend(c: Any, k: Any, size: Any, v: Any, xp: Any) -> tuple[Any, Any]:

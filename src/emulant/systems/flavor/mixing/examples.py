@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
@@ -13,6 +12,7 @@ from emulant.dataset.seeds import stream
 from emulant.systems.flavor.fields import COUPLING, EXCLUDED, F4_FINAL, F4_INITIAL, GROWTH
 from emulant.systems.flavor.mixing.crossings import Crossings
 from emulant.systems.flavor.mixing.prescription import describe, rate
+from emulant.systems.flavor.mixing.selection import spread
 from emulant.systems.flavor.mixing.shapes import Shapes
 
 CHUNK = 128
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Mixed:
-    """Cells with a final state; float32 but for flags."""
+    """Cells with a final state, pairs (C, P) in place of rows; float32 but for flags."""
 
     crossed: Crossings
     shape: Shapes
@@ -83,8 +83,8 @@ def mixed(start: Array, final: Array, grid: tuple[int, int], most: int, seed: in
         rows = np.sort(stream(seed, "subsample", 1).choice(rows, most, replace=False))
     described = [describe(start[some], grid, np) for some in chunks(rows)]
     change = (final[rows] - start[rows]) / total[rows, None, None, None]
-    crossed = joined(Crossings, [one.crossed for one in described])
-    return Mixed(crossed, joined(Shapes, [one.shape for one in described]), change.astype(np.float32))
+    crossed = joined(Crossings, [(one.crossed, one.place) for one in described])
+    return Mixed(crossed, joined(Shapes, [(one.shape, one.place) for one in described]), change.astype(np.float32))
 
 
 def grown(start: Array, growth: Array, grid: tuple[int, int]) -> Grown:
@@ -93,10 +93,9 @@ def grown(start: Array, growth: Array, grid: tuple[int, int]) -> Grown:
     features, rates, levels = [], [], []
     for some in chunks(rows):
         cells = describe(start[some], grid, np)
-        present = cells.crossed.present
-        unstable = present.any(axis=1)
-        features.append(cells.shape.features[unstable])
-        rates.append(np.where(present, rate(cells, np), 0.0)[unstable])
+        unstable = cells.present.any(axis=1)
+        features.append(spread(cells.shape.features, cells.place, np)[unstable])
+        rates.append(spread(rate(cells.crossed, np), cells.place, np)[unstable])
         levels.append((growth[some] / (COUPLING * np.maximum(cells.total, 1e-200)))[unstable])
     return Grown(np.concatenate(features), np.concatenate(rates), np.concatenate(levels))
 
@@ -106,10 +105,11 @@ def chunks(rows: Array) -> list[Array]:
     return np.array_split(rows, max(1, -(-len(rows) // CHUNK)))
 
 
-def joined(kind: Callable[..., T], parts: list[T]) -> T:
-    """Dataclasses of arrays one after the other, in float32."""
-    names = [field.name for field in fields(parts[0])]  # type: ignore[arg-type]
-    return kind(*(_single(np.concatenate([getattr(part, name) for part in parts])) for name in names))
+def joined(kind: type[T], parts: list[tuple[T, Array]]) -> T:
+    """Dataclasses of rows, each with the places of its rows, as one of cells and pairs, in float32."""
+    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    wholes = ([spread(getattr(rows, name), place, np) for rows, place in parts] for name in names)
+    return kind(*(_single(np.concatenate(whole)) for whole in wholes))
 
 
 def _single(array: Any) -> Any:

@@ -25,9 +25,9 @@ CORRECTIONS = 2 * len(BASIS) + 1
 
 
 def profile_q(shape: Shapes, corrections: Any, flavors: int, xp: Any) -> Any:
-    """q (C, P, D): q0 on the small side, q0 / (1 + b G²) on the large one, their log odds corrected.
+    """q (..., D): q0 on the small side, q0 / (1 + b G²) on the large one, their log odds corrected.
 
-    Corrections are (C, P, `CORRECTIONS`); None or zeros: the profile itself.
+    Corrections are (..., `CORRECTIONS`); None or zeros: the profile itself.
     """
     q0, scaled = EQUILIBRIUM[flavors], shape.profile[..., None] * shape.squares
     scaled = xp.where(shape.is_small, 0.0, scaled)
@@ -48,7 +48,7 @@ def box3d_q(shape: Shapes, flavors: int, xp: Any) -> Any:
 
 
 def balanced(shape: Shapes, q: Any, flavors: int, xp: Any) -> Any:
-    """Q (C, P, D) of q: at most c, and ∫ G Q dΩ = 0."""
+    """Q (..., D) of q: at most c, and ∫ G Q dΩ = 0."""
     less = xp.sum(shape.small * q, axis=-1)
     more = xp.sum(shape.large * q, axis=-1)
     both = xp.minimum(less, more)
@@ -57,17 +57,20 @@ def balanced(shape: Shapes, q: Any, flavors: int, xp: Any) -> Any:
     return SHARE[flavors] * q * xp.where(shape.is_small, small[..., None], large[..., None])
 
 
-def changes(crossed: Crossings, exchanged: Any, flavors: int, xp: Any) -> Any:
-    """Change of the four-fluxes (C, 4, 2, NF), n_tot = 1, when every direction exchanges its share Q (C, P, D)."""
+def moments(crossed: Crossings, exchanged: Any, xp: Any) -> Any:
+    """Four-fluxes (..., 4, 2) that go from a to b, n_tot = 1, when every direction exchanges its share Q (..., D)."""
     weighted = xp.where(crossed.present[..., None], crossed.weights * exchanged, 0.0)
-    moved = weighted[:, :, None] * crossed.differences  # (C, P, 2, D)
-    flux = xp.swapaxes(xp.matmul(moved, crossed.directions), 2, 3)
-    density = xp.sum(moved, axis=-1)[:, :, None]
-    moments = xp.concatenate([flux, density], axis=2)  # (C, P, 4, 2): of a to b
+    moved = weighted[..., None, :] * crossed.differences
+    flux = xp.swapaxes(xp.matmul(moved, crossed.directions), -2, -1)
+    return xp.concatenate([flux, xp.sum(moved, axis=-1)[..., None, :]], -2)
+
+
+def assembled(moved: Any, flavors: int, xp: Any) -> Any:
+    """Change of the four-fluxes (C, 4, 2, NF) by what goes from a to b in every pair, (C, P, 4, 2)."""
     columns: list[Any] = [0.0] * flavors
     for number, (a, b) in enumerate(pairs(flavors)):
-        columns[a] = columns[a] - moments[:, number]
-        columns[b] = columns[b] + moments[:, number]
+        columns[a] = columns[a] - moved[:, number]
+        columns[b] = columns[b] + moved[:, number]
     return xp.stack(columns, -1)
 
 

@@ -16,6 +16,7 @@ from emulant.systems.flavor.mixing.prescription import (
     outcome,
     rate,
 )
+from emulant.systems.flavor.mixing.selection import spread
 
 LARGEST_CORRECTION = 6.0
 """Of log odds."""
@@ -41,7 +42,7 @@ class Networks:
     mixing: Layers
     growth: Layers
     uncertainty: Any
-    """(F + 1,): ln of the relative error, linear in the scaled features; the last is the constant."""
+    """(F + 1,): ln of the error over the root of the change, linear in |scaled features|; the last is the constant."""
 
     @classmethod
     def of(cls, arrays: Mapping[str, Any]) -> Networks:
@@ -121,16 +122,20 @@ def unseen(cells: Described, networks: Networks, xp: Any) -> Any:
     """(C,): whether a crossing has a feature outside the training's range."""
     features = cells.shape.features
     outside = ((features < networks.lowest) | (features > networks.highest)).any(-1)
-    return (outside & cells.crossed.present).any(1)
+    return spread(outside, cells.place, xp).any(1)
 
 
 def uncertainty(cells: Described, found: Outcome, scaled: Any, f4: Any, networks: Networks, xp: Any) -> Any:
-    """(C,): a learned share of the rms change; of several pairs the mean by their rates."""
-    logs = xp.matmul(scaled, networks.uncertainty[:-1]) + networks.uncertainty[-1]
-    weight = xp.where(cells.crossed.present, rate(cells, xp), 0.0)
-    total = xp.sum(weight, axis=1)
-    mean = xp.sum(weight * logs, axis=1) / xp.where(total > 0.0, total, 1.0)
-    return exponential(mean, xp) * rms_change(cells, found, f4, xp)
+    """(C,): the root of the rms change, times what was learned of how far features are from their mean."""
+    return exponential(log_error(cells, scaled, networks, xp), xp) * xp.sqrt(rms_change(cells, found, f4, xp))
+
+
+def log_error(cells: Described, scaled: Any, networks: Networks, xp: Any) -> Any:
+    """(C,): ln of the error over the root of the change; of several pairs the mean by their rates."""
+    logs = xp.matmul(xp.abs(scaled), networks.uncertainty[:-1]) + networks.uncertainty[-1]
+    weight = rate(cells.crossed, xp)
+    total = xp.sum(spread(weight, cells.place, xp), axis=1)
+    return xp.sum(spread(weight * logs, cells.place, xp), axis=1) / xp.where(total > 0.0, total, 1.0)
 
 
 def rms_change(cells: Described, found: Outcome, f4: Any, xp: Any) -> Any:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from emulant.systems.flavor.fields import COUPLING
-from emulant.systems.flavor.mixing.cells import distributions
+from emulant.systems.flavor.mixing.cells import Distributions, distributions
 from emulant.systems.flavor.mixing.crossings import Crossings, crossings
-from emulant.systems.flavor.mixing.exchange import balanced, changes, step_to_the_cone
+from emulant.systems.flavor.mixing.exchange import assembled, balanced, moments, step_to_the_cone
 from emulant.systems.flavor.mixing.exponential import small
+from emulant.systems.flavor.mixing.selection import chosen, distinct, plain, spread
 from emulant.systems.flavor.mixing.shapes import Shapes, shapes
 
 INVALID, UNSEEN, STEPPED = 1, 2, 4
@@ -31,8 +32,17 @@ class Described:
     """(C,) n_tot in 1/cm³."""
     valid: Any
     """(C,)."""
+    place: Any
+    """(C, P): the row of every pair among those below, counted from 1; 0: it has no crossing."""
     crossed: Crossings
+    """Rows (R,): of every crossing that is no copy of another."""
     shape: Shapes
+    """The same rows."""
+
+    @property
+    def present(self) -> Any:
+        """(C, P): whether a pair has a crossing."""
+        return self.place > 0
 
     @property
     def flavors(self) -> int:
@@ -70,28 +80,40 @@ def describe(f4: Any, grid: tuple[int, int], xp: Any) -> Described:
     occupied = valid & (total > small(VACUUM, xp)) & xp.isfinite(total)
     scale = xp.where(occupied, total, 1.0)[:, None, None, None]
     scaled = xp.where(occupied[:, None, None, None], f4, 0.0) / scale
-    flavors = int(f4.shape[-1])
-    species = xp.swapaxes(scaled.reshape(-1, 4, 2 * flavors), 1, 2)
+    species = xp.swapaxes(scaled.reshape(-1, 4, 2 * int(f4.shape[-1])), 1, 2)
     cells = distributions(species[..., :3], species[..., 3], grid, xp)
-    crossed = crossings(cells, flavors, xp)
-    return Described(scaled, xp.where(occupied, total, 0.0), valid, crossed, shapes(crossed, xp))
+    owners, members, place = distinct(scaled, xp)
+    found = crossings(_of_pairs(cells, owners, members), xp)
+    rows, crossed_place = chosen(found.present, xp)
+    crossed = Crossings(*(getattr(found, field.name)[rows] for field in fields(Crossings)))
+    place = spread(crossed_place, place, xp)
+    return Described(scaled, xp.where(occupied, total, 0.0), valid, place, crossed, shapes(crossed, xp))
+
+
+def _of_pairs(cells: Distributions, owners: Any, members: Any) -> Distributions:
+    """Rows of four species: `members` (R, 4) of the cells `owners` (R,)."""
+    which = owners[:, None] * int(cells.amplitude.shape[1]) + members
+    amplitude, drift, values = (
+        array.reshape(-1, *plain(array.shape[2:]))[which] for array in (cells.amplitude, cells.drift, cells.values)
+    )
+    return Distributions(amplitude, drift, cells.directions[owners], cells.weights, values)
 
 
 def outcome(cells: Described, f4: Any, q: Any, growth: Any, xp: Any) -> Outcome:
-    """What `q` (C, P, D) and the growth factor (C, P) of K n_tot √(I+ I-) make of the cells; f4 as it was given."""
-    present = cells.crossed.present
-    unstable = present.any(1)
-    change = changes(cells.crossed, balanced(cells.shape, q, cells.flavors, xp), cells.flavors, xp)
+    """What `q` (R, D) and the growth factor (R,) of K n_tot √(I+ I-) make of the cells; f4 as it was given."""
+    unstable = cells.present.any(1)
+    moved = moments(cells.crossed, balanced(cells.shape, q, cells.flavors, xp), xp)
+    change = assembled(spread(moved, cells.place, xp), cells.flavors, xp)
     t, short = step_to_the_cone(cells.f4, change, xp)
-    moved = f4 + (cells.total * t)[:, None, None, None] * change
+    final = f4 + (cells.total * t)[:, None, None, None] * change
     return Outcome(
-        xp.where(unstable[:, None, None, None], moved, f4),
-        COUPLING * cells.total * xp.amax(xp.where(present, rate(cells, xp) * growth, 0.0), 1),
+        xp.where(unstable[:, None, None, None], final, f4),
+        COUPLING * cells.total * xp.amax(spread(rate(cells.crossed, xp) * growth, cells.place, xp), 1),
         ~unstable,
         xp.where(cells.valid, 0, INVALID) + xp.where(unstable & short, STEPPED, 0),
     )
 
 
-def rate(cells: Described, xp: Any) -> Any:
-    """√(I+ I-) of every pair, (C, P), n_tot = 1: what growth is in proportion to, about."""
-    return xp.sqrt(cells.crossed.positive * cells.crossed.negative)
+def rate(crossed: Crossings, xp: Any) -> Any:
+    """√(I+ I-) of every crossing, (R,), n_tot = 1: what growth is in proportion to, about."""
+    return xp.sqrt(crossed.positive * crossed.negative)

@@ -36,28 +36,28 @@ TINY = 1e-60
 
 @dataclass(frozen=True)
 class Shapes:
-    """Sides of crossings (C, P), directions D; what of it belongs to a pair without crossing is finite, no more."""
+    """Sides of crossings, rows R of them, or (C, P) in their place; D directions."""
 
     is_small: Any
-    """(C, P, D): whether a direction is on the small side."""
+    """(R, D): whether a direction is on the small side."""
     squares: Any
-    """(C, P, D): G²."""
+    """(R, D): G²."""
     small: Any
-    """(C, P, D): w |G| on the small side, 0 on the other: its sum is I<."""
+    """(R, D): w |G| on the small side, 0 on the other: its sum is I<."""
     large: Any
-    """(C, P, D): likewise, I>."""
+    """(R, D): likewise, I>."""
     lesser: Any
-    """(C, P): I<."""
+    """(R,): I<."""
     greater: Any
-    """(C, P): I>."""
+    """(R,): I>."""
     profile: Any
-    """(C, P): b = 1/a² of the profile 1 / (1 + b G²), which makes the large side mix as much as the small one."""
+    """(R,): b = 1/a² of the profile 1 / (1 + b G²), which makes the large side mix as much as the small one."""
     along: Any
-    """(C, P, D): μ = v·d of the axis d from the large side to the small one."""
+    """(R, D): μ = v·d of the axis d from the large side to the small one."""
     brightness: Any
-    """(C, P, D): |G| / (|G| + its mean over the side), in [0, 1)."""
+    """(R, D): |G| / (|G| + its mean over the side), in [0, 1)."""
     features: Any
-    """(C, P, F), in the order of `FEATURES`."""
+    """(R, F), in the order of `FEATURES`."""
 
 
 def shapes(crossed: Crossings, xp: Any) -> Shapes:
@@ -75,7 +75,7 @@ def shapes(crossed: Crossings, xp: Any) -> Shapes:
     profile = profile_level(large, squares, lesser, xp)
     low, high = small / under[..., None], large / over[..., None]
     axis, high_mean = _axis(low, high, v, xp)
-    along = xp.sum(v * axis[:, :, None], axis=-1)
+    along = xp.sum(v * axis[:, None], axis=-1)
     low_tensor, high_tensor = _tensor(low, v, xp), _tensor(high, v, xp)
     low_along, high_along = xp.sum(low * along, axis=-1), xp.sum(high * along, axis=-1)
     features = [
@@ -116,7 +116,7 @@ def profile_level(large: Any, squares: Any, lesser: Any, xp: Any) -> Any:
 
 
 def _axis(low: Any, high: Any, v: Any, xp: Any) -> tuple[Any, Any]:
-    """The axis from the large side to the small one, (C, P, 3), and the large side's mean direction."""
+    """The axis from the large side to the small one, (R, 3), and the large side's mean direction."""
     high_mean = _mean(high, v, xp)
     difference = _mean(low, v, xp) - high_mean
     size = xp.sqrt(xp.sum(difference * difference, axis=-1, keepdims=True))
@@ -124,12 +124,12 @@ def _axis(low: Any, high: Any, v: Any, xp: Any) -> tuple[Any, Any]:
 
 
 def _mean(share: Any, v: Any, xp: Any) -> Any:
-    return xp.matmul(share[:, :, None], v)[:, :, 0]
+    return xp.matmul(share[:, None], v)[:, 0]
 
 
 def _tensor(share: Any, v: Any, xp: Any) -> Any:
-    """Second moments (C, P, 3, 3)."""
-    return xp.matmul(xp.swapaxes(share[..., None] * v, 2, 3), v)
+    """Second moments (R, 3, 3)."""
+    return xp.matmul(xp.swapaxes(share[..., None] * v, 1, 2), v)
 
 
 def _contracted(a: Any, b: Any, xp: Any) -> Any:

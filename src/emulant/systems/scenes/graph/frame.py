@@ -14,6 +14,9 @@ from emulant.systems.scenes.graph.march import Memory, flight, march
 from emulant.systems.scenes.graph.network import Edges, Motion
 from emulant.systems.scenes.graph.table import ContactGraphTable
 
+LIVELY = 30.0
+"""px/s between two items, from which on a network is listened to."""
+
 
 class Frame(NamedTuple):
     """A frame that was computed."""
@@ -48,7 +51,7 @@ def _flown(flat: Flat, state: Tensor, flown: Tensor) -> tuple[Tensor, Edges]:
     found = contacts(flat, before, near(flat, before, items(flat, flown[:, :3])))
     rows, stretch = joint_rows(flat, before)
     blank = found.gap.new_zeros(len(found.gap) + flat.joints.shape[1], 2)
-    return flown, _edges(flat, found, rows, stretch, blank)
+    return flown, _edges(flat, found, rows, stretch, blank, torch.ones_like(blank[:, 0]))
 
 
 def _solved(flat: Flat, state: Tensor, table: ContactGraphTable, memory: Memory | None) -> tuple[Tensor, Edges, Memory]:
@@ -56,11 +59,24 @@ def _solved(flat: Flat, state: Tensor, table: ContactGraphTable, memory: Memory 
     found = march(flat, state[:, :3], state[:, 3:], table.guess.steps, table.guess.iterations, memory)
     impulse = torch.cat([found.impulse, found.joint_impulse.reshape(2, -1).T])
     _, stretch = joint_rows(flat, items(flat, found.pose))
-    edges = _edges(flat, found.contacts, found.joints, stretch, impulse)
+    ends = torch.cat([torch.stack([found.contacts.a, found.contacts.b]), flat.joints], dim=1)
+    room = _liveliness(flat, ends, _still(flat, state[:, 3:]))
+    edges = _edges(flat, found.contacts, found.joints, stretch, impulse, room)
     return torch.cat([found.pose, found.velocity], dim=1), edges, found.memory
 
 
-def _edges(flat: Flat, found: Contacts, joints: Rows, stretch: Tensor, impulse: Tensor) -> Edges:
+def _liveliness(flat: Flat, ends: Tensor, velocity: Tensor) -> Tensor:
+    """(E,) 0 where two items rest on each other, 1 where they move: what stands is the solver's, and it holds it."""
+    a, b = ends
+    apart = velocity[a] - velocity[b]
+    rim = flat.radius + flat.core.amax(1)
+    turning = (velocity[a, 2].abs() * rim[a]).maximum(velocity[b, 2].abs() * rim[b])
+    speed = apart[:, :2].norm(dim=1) + turning
+    share: Tensor = speed**2 / (speed**2 + LIVELY**2)
+    return share
+
+
+def _edges(flat: Flat, found: Contacts, joints: Rows, stretch: Tensor, impulse: Tensor, room: Tensor) -> Edges:
     normal, tangent = found.rows()
     count, ties = len(found.gap), flat.joints.shape[1]
     first, second = (Rows(*(part[i * ties : (i + 1) * ties] for part in joints)) for i in (0, 1))
@@ -75,6 +91,7 @@ def _edges(flat: Flat, found: Contacts, joints: Rows, stretch: Tensor, impulse: 
         pad(flat.friction[found.a] * flat.friction[found.b], (0, ties)),
         pad(drift, (0, ties)),
         impulse,
+        room,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -35,7 +36,7 @@ from emulant.systems.scenes.language.vocabulary import (
 from emulant.systems.scenes.layout import STATIC_FIELDS
 from emulant.training.process import threads
 
-ROWS = 24
+ROWS = 48
 """Documents that are continued side by side."""
 Talk: TypeAlias = Generator[tuple[list[int], int], int, None]
 """Yields tokens to be read and what kind of token is to follow; is sent that token."""
@@ -85,12 +86,9 @@ def _document(reader: Reader, states: Array, static: Fields, horizon: int, conte
     """The frames that one document holds after those that are shown."""
     told = tell(states, static)
     rows, cut = _rows(told, static, states.shape[1], horizon, context_tokens)
-    parts = np.split(np.arange(len(states)), np.flatnonzero(_full(rows, len(states))) + 1)
     frames = np.zeros((len(states), horizon, *states.shape[2:]))
-    for scenes in parts:
-        if len(scenes):
-            own = [row for row in rows if row.scene in set(scenes.tolist())]
-            _continue(reader, own, told, static, frames)
+    for part in _parts(rows):
+        _continue(reader, part, told, static, frames)
     return frames, cut
 
 
@@ -107,15 +105,15 @@ def _rows(told: Told, static: Fields, shown: int, horizon: int, context_tokens: 
     return rows, cut
 
 
-def _full(rows: Sequence[_Row], scenes: int) -> Array:
-    """(scenes - 1,) whether a batch ends after a scene."""
-    counts = np.bincount([row.scene for row in rows], minlength=scenes)
-    ends, total = np.zeros(scenes, dtype=bool), 0
-    for scene, count in enumerate(counts):
-        if total and total + count > ROWS:
-            ends[scene - 1], total = True, 0
-        total += count
-    return ends[:-1]
+def _parts(rows: Sequence[_Row]) -> list[list[_Row]]:
+    """At most `ROWS` documents at once, or those of one scene; scenes of like length together, so that few wait."""
+    scenes = [list(own) for _, own in groupby(rows, key=lambda row: row.scene)]
+    parts: list[list[_Row]] = [[]]
+    for own in sorted(scenes, key=lambda own: max(len(row.unread) for row in own)):
+        if parts[-1] and len(parts[-1]) + len(own) > ROWS:
+            parts.append([])
+        parts[-1] += own
+    return parts
 
 
 def _continue(reader: Reader, rows: Sequence[_Row], told: Told, static: Fields, frames: Array) -> None:
