@@ -98,7 +98,8 @@ def bridge(stage: Stage, d: int) -> None:
     tops = []
     for side in (-1, 1):
         for level in range(levels):
-            where = x + side * (gap / 2 + 15), FLOOR + 25 * (level + 0.5)
+            offset = 0.0 if level == levels - 1 else stage.about(0, 1)
+            where = x + side * (gap / 2 + 15) + offset, FLOOR + 25 * (level + 0.5)
             highest = stage.block(*where, 30, 25, mass=5.0, friction=0.8, elasticity=0.1)
         tops.append(highest)
     # a deck that is hung straight would pull with infinite force: it starts with the sag of a light chain
