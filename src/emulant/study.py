@@ -64,8 +64,14 @@ class Study:
 
     @property
     def data_key(self) -> str:
-        """Hash of everything that decides the bytes of a case; the number of cases is no part of it."""
-        return hash_value(data_tables(self.document()) | {"system version": self.system.version})
+        """Hash of everything that decides the bytes of a case; the number of cases is no part of it.
+
+        Raises:
+            DataError: A file that cases are made of is missing.
+        """
+        inputs = dict(self.system.inputs(self.config))
+        further = {"system version": self.system.version} | ({"inputs": inputs} if inputs else {})
+        return hash_value(data_tables(self.document()) | further)
 
     @property
     def context_frames(self) -> int:

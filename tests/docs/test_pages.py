@@ -30,6 +30,7 @@ ELSEWHERE = {
     "docs/how-to/add-your-own-system.md": "test_add_your_own_system.py",
     "docs/pendulum.md": "test_pendulum.py",
     "docs/how-to/cluster.md": "tests/engines",
+    "docs/how-to/play.md": "test_play.py",
 }
 """Pages with a test of their own."""
 
