@@ -25,7 +25,13 @@ QUICK = [
     "docs/how-to/share-a-dataset.md",
     "docs/how-to/use-your-own-data.md",
 ]
-LONG = ["docs/flavor.md", "docs/halos.md", "docs/scenes.md", "docs/how-to/export-to-c-and-fortran.md"]
+LONG = [
+    "docs/flavor.md",
+    "docs/halos.md",
+    "docs/report.md",
+    "docs/scenes.md",
+    "docs/how-to/export-to-c-and-fortran.md",
+]
 ELSEWHERE = {
     "docs/how-to/add-your-own-system.md": "test_add_your_own_system.py",
     "docs/pendulum.md": "test_pendulum.py",
