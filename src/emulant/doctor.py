@@ -76,16 +76,11 @@ def _temporary() -> Path:
 
 
 def _requirements(extra: str) -> Iterator[Requirement]:
-    """What an extra adds ("" for the base); of an extra that takes in another one, both."""
+    """What an extra adds ("" for the base). Extras that take in others are spelt out in the metadata of a wheel."""
     for text in requires("emulant") or ():
         requirement = Requirement(text)
         marker = requirement.marker
-        if not (marker.evaluate({"extra": extra}) if marker and extra else marker is None and not extra):
-            continue
-        if requirement.name == "emulant":
-            for other in sorted(requirement.extras):
-                yield from _requirements(other)
-        else:
+        if marker.evaluate({"extra": extra}) if marker and extra else not (marker or extra):
             yield requirement
 
 

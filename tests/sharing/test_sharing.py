@@ -140,6 +140,9 @@ def test_large_splits_are_cut_into_files_and_groups(smoke, tmp_path, monkeypatch
     assert [path.name for path in written.files] == [f"training-0000{k}-of-00002.parquet" for k in (0, 1)]
     assert [pq.ParquetFile(path).num_row_groups for path in written.files] == [3, 2]
     assert pl.read_parquet(tmp_path / "*.parquet")["case"].to_list() == data.cases["case"].to_list()
+    monkeypatch.undo()
+    tables.write_split(data, tables.Layout.of([data]), tmp_path, {"split": "training"})
+    assert [path.name for path in tmp_path.iterdir()] == ["training-00000-of-00001.parquet"], "no piece of the old one"
 
 
 @pytest.mark.parametrize("shape", [(3,), (2, 4), (2, 0, 3), (1, 2, 3, 2)])
@@ -222,8 +225,9 @@ def push(hub, smoke, target, *options, token="hf_secret"):
 
 
 def test_push_uploads_the_card_and_the_files_and_nothing_else(hub, smoke, tmp_path):
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "private.txt").write_text("mine")
+    (tmp_path / "out" / "data").mkdir(parents=True)
+    for name in ("private.txt", "data/mine.parquet"):
+        (tmp_path / "out" / name).write_text("mine")
     done = push(hub, smoke, tmp_path / "out", "someone/swarm", "--private")
     assert done.returncode == 0, done.stderr
     assert set(hub.files) == {"README.md", "data/test-00000-of-00001.parquet"}

@@ -34,7 +34,7 @@ def hf(run: Any, splits: Sequence[str], target: Path, options: HubOptions) -> li
     written = [path for table in facts.tables for path in table.files]
     written.append(write_text(target / "README.md", card(facts)))
     if options.push:
-        push(target, options.push, private=options.private)
+        push(target, options.push, written, private=options.private)
     return written
 
 
@@ -121,8 +121,8 @@ def require_hub(repository: str) -> None:
         raise UsageError("--push: there is no token of the Hugging Face Hub.", "`hf auth login` stores one.")
 
 
-def push(folder: Path, repository: str, *, private: bool) -> str:
-    """Upload a dataset folder; the address of the commit.
+def push(folder: Path, repository: str, files: Sequence[Path], *, private: bool) -> str:
+    """Upload files of a dataset folder; the address of the commit.
 
     Raises:
         EmulantError: The Hub refused, or cannot be reached. The folder stays as it is.
@@ -137,7 +137,7 @@ def push(folder: Path, repository: str, *, private: bool) -> str:
             repo_id=repository,
             folder_path=folder,
             repo_type="dataset",
-            allow_patterns=["README.md", f"{DATA}/*.parquet"],
+            allow_patterns=[path.relative_to(folder).as_posix() for path in files],
             commit_message="Dataset written by emulant",
         )
     except (HfHubHTTPError, OSError) as error:  # httpx and requests both raise OSError's kin or the Hub's own

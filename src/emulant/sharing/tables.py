@@ -106,6 +106,8 @@ def write_split(dataset: Dataset, layout: Layout, folder: Path, metadata: Mappin
         )
         for number in range(count)
     )
+    for stale in set(folder.glob(f"{dataset.split}-*-of-*.parquet")) - set(files):  # of an earlier, larger export
+        stale.unlink()
     return SplitTable(dataset.split, files, len(numbers))
 
 
