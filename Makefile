@@ -20,7 +20,7 @@ export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install demo test soak lint bench docs clean
+.PHONY: help install demo test soak matrix lint bench docs clean
 .DELETE_ON_ERROR:
 
 help:
@@ -28,6 +28,7 @@ help:
 	@echo "make demo      simulate, train, evaluate and report the swarm, and open the report"
 	@echo "make test      the tests, without the long ones"
 	@echo "make soak      the long tests"
+	@echo "make matrix    wheel and sdist, each extra alone in an environment of its own; also part of soak"
 	@echo "make lint      ruff, mypy and the layers of the packages"
 	@echo "make bench     side by side with other packages"
 	@echo "make docs      the documentation, in site/"
@@ -49,6 +50,9 @@ test: $(DEV)
 soak: $(DEV)
 	$(BIN)/pytest -m soak $(ARGS)
 
+matrix: $(DEV)
+	$(BIN)/pytest -m soak tests/packaging $(ARGS)
+
 lint: $(DEV)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -59,7 +63,7 @@ bench: $(BENCH)
 	$(BIN)/python -m benchmarks $(ARGS)
 
 docs: $(DEV)
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "The documentation: $(CURDIR)/site/index.html"
 
 clean:
@@ -77,7 +81,7 @@ $(BASE): pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(DEV): pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) --editable '.[test,dev,video,docs,torch,llm,export,mpi,dask]'
+	$(PIP) --editable '.[test,dev,video,docs,torch,llm,export,mpi,dask,play]'
 	@touch $@ $(BASE)
 
 $(BENCH): pyproject.toml constraints.txt | $(DEV)

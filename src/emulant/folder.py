@@ -26,6 +26,10 @@ class RunFolder:
     def model_card(self, name: str) -> Path:
         return self.models / name / "model.json"
 
+    def model_readme(self, name: str) -> Path:
+        """The same for people, with its scores and limits."""
+        return self.models / name / "README.md"
+
     @property
     def metrics(self) -> Path:
         return self.root / "evaluation" / "metrics.csv"
@@ -51,6 +55,10 @@ class RunFolder:
     @property
     def report_json(self) -> Path:
         return self.root / "report.json"
+
+    @property
+    def report_markdown(self) -> Path:
+        return self.root / "report.md"
 
     @property
     def report_html(self) -> Path:

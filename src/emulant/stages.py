@@ -269,7 +269,8 @@ def _fit(run: Run, entrant: Entrant, listen: Listener) -> None:
     else:
         validation = run.dataset("validation") if "validation" in run.splits else None
         model.fit(run.dataset("training"), validation)
-    card.unlink(missing_ok=True)
+    for stale in (card, run.folder.model_readme(entrant.name)):
+        stale.unlink(missing_ok=True)
     written = model.save(run.weights(entrant))
     files = [StoredFile.of(path, run.folder.models).model_dump() for path in sorted(written)]
     splits = [name for name in ("training", "validation") if name in run.splits]
@@ -324,7 +325,7 @@ def evaluate(run: Run, *, listen: Listener = _silent) -> dict[str, Any]:
 
 
 def report(run: Run, *, listen: Listener = _silent) -> Path:
-    """Draw the figures and films and write `report.json` and `report.html`.
+    """Draw the figures and films and write `report.json`, `report.html` and the card of every surrogate.
 
     Returns:
         The page.
@@ -334,6 +335,7 @@ def report(run: Run, *, listen: Listener = _silent) -> Path:
         UsageError: Films are asked for in a format whose extra is not installed.
     """
     from emulant import narrative
+    from emulant.sharing.model_card import write_cards
 
     with logged(run.folder, "figures"):
         pictures = narrative.figures(run)
@@ -342,5 +344,20 @@ def report(run: Run, *, listen: Listener = _silent) -> Path:
         films = narrative.films(run)
     listen("report", 2, 3)
     page = narrative.write(run, pictures, films)
+    write_cards(run)
     listen("report", 3, 3)
     return page
+
+
+def report_as_markdown(run: Run, target: Path | None = None) -> Path:
+    """The report that `report` has written as Markdown, by default beside it.
+
+    Returns:
+        The file; away from the run folder, its figures are copied to `figures/` beside it.
+
+    Raises:
+        DataError: There is no report yet, or it is damaged.
+    """
+    from emulant import narrative
+
+    return narrative.write_markdown(run, target or run.folder.report_markdown)

@@ -11,6 +11,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from emulant.runs import Run
     from emulant.stages import Listener, SplitSummary
 
@@ -106,8 +108,8 @@ def scores(run: Run) -> tuple[list[dict[str, Any]], list[str]]:
     return [dict(zip(head, row, strict=True)) for row in rows], lines
 
 
-def show_report(run: Run, *, as_json: bool, quiet: bool) -> int:
-    """Print the leaderboard and where the report is; the number of failed cases."""
+def show_report(run: Run, written: Path | None = None, *, as_json: bool, quiet: bool) -> int:
+    """Print the leaderboard and where the report is (by default the page); the number of failed cases."""
     from emulant.status import status
 
     value, table_lines = scores(run)
@@ -118,8 +120,9 @@ def show_report(run: Run, *, as_json: bool, quiet: bool) -> int:
     failed = sum(int(split.get("failed", 0)) for split in state["splits"].values())
     if failed:
         lines.append(f"{failed} case{'s' if failed > 1 else ''} failed: see `emulant status {run.folder.root}`")
-    lines.append(f"report: {run.folder.report_html}")
-    show({**state, "scores": value, "report": str(run.folder.report_html)}, lines, as_json=as_json, quiet=quiet)
+    place = str(written or run.folder.report_html)
+    lines.append(f"report: {place}")
+    show({**state, "scores": value, "report": place}, lines, as_json=as_json, quiet=quiet)
     return failed
 
 

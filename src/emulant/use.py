@@ -1,4 +1,4 @@
-"""Using a run: predictions for the user's own data, exports, films, the leaderboard."""
+"""Using a run: predictions for the user's own data, exports, films, the leaderboard, the page to play with."""
 
 from __future__ import annotations
 
@@ -12,21 +12,31 @@ from emulant.dataset.tables import Table
 from emulant.errors import UsageError
 from emulant.folder import RunFolder
 from emulant.options import read_options
+from emulant.play.parts import Models, Play
 from emulant.runs import Run
 
+SHARED = {"hf": "emulant.sharing.hub:hf", "croissant": "emulant.sharing.croissant:croissant"}
+"""The formats that every system has."""
+SHARE_OPTIONS = {"hf": "emulant.sharing.options:HubOptions", "croissant": "emulant.sharing.options:ShareOptions"}
 
-def predict(run: Run, source: Path, target: Path, surrogate: str | None, options: Table) -> None:
-    """Apply a trained surrogate (by default the first of the study) to a file of the user's.
+
+def predict(
+    run: Run, source: Path, target: Path, surrogate: str | None, options: Table, *, overwrite: bool = False
+) -> None:
+    """Apply a trained surrogate (by default the one that the system prefers) to a file of the user's.
 
     Raises:
-        UsageError: The study has no such surrogate, there is no such input, or the output would be written over it.
+        UsageError: The study has no such surrogate, there is no such input, or the output would be written over it or
+            over another file.
         EmulantError: The input is not what the system wants.
     """
     if not source.exists():
         raise UsageError(f"{source}: there is no such file or folder.")
     if target.exists() and target.samefile(source):
         raise UsageError(f"{target}: is the input.", "Give the forecast a name of its own.")
-    model = _chosen(run, surrogate)
+    if target.is_file() and not overwrite:
+        raise UsageError(f"{target}: is there already.", "Give another name, or --overwrite.")
+    model = _chosen(run, surrogate, options)
     run.study.system.predict(model, source, target, options, run.study.config)
 
 
@@ -44,14 +54,43 @@ def example(run: Run, name: str, surrogate: str | None) -> Sequence[str]:
     return lines
 
 
-def _chosen(run: Run, surrogate: str | None) -> Any:
-    """The model that predicts: by default the first surrogate of the study."""
-    name = surrogate or next(iter(run.study.surrogates), None)
+def play(run: Run, surrogate: str | None) -> tuple[Play, Models]:
+    """What a system brings to be played with, and the models of the run that can be played against its simulator.
+
+    Args:
+        surrogate: The one that the page opens with; by default the first of the study. It is loaded and checked now.
+
+    Raises:
+        UsageError: The system has nothing to play with, or the study has no such surrogate.
+        SurrogateError: That surrogate is not trained.
+    """
+    make = resolve(run.study.system.play)
+    if make is None:
+        raise UsageError(
+            f"the system `{run.study.system.name}` has nothing to play with.",
+            "docs/how-to/play.md says how it gets it.",
+        )
+    name = _name(run, surrogate)
+    kinds = {one.name: one.kind for one in run.entrants() if one.kind != "oracle" and run.is_usable(one)}
+    models = Models(kinds, name, run.model)
+    models.get(name)
+    return make(run), models
+
+
+def _chosen(run: Run, surrogate: str | None, options: Table | None = None) -> Any:
+    """The model that predicts."""
+    return run.model(_name(run, surrogate, options))
+
+
+def _name(run: Run, surrogate: str | None, options: Table | None = None) -> str:
+    """The name of a model that can be used without the truth: by default the one that the system prefers."""
+    system = run.study.system
+    name = surrogate or system.preferred(run, system.PredictOptions() if options is None else options)
     if name is None:
         raise UsageError(f"{run.folder.root}: the study has no surrogate.", "Name a baseline by --surrogate.")
     if run.entrant(name).kind == "oracle":
         raise UsageError(f"--surrogate {name}: is an oracle: it needs the truth and forecasts nothing.")
-    return run.model(name)
+    return name
 
 
 def export(
@@ -77,12 +116,13 @@ def export(
         UsageError: The system has no such format, or the target is a file that is there and not to be overwritten.
     """
     run, splits = open_run_or_split(path, study)
-    exports = run.study.system.exports
+    system = run.study.system
+    exports = {**SHARED, **system.exports}
     if format not in exports:
-        raise UsageError(f"--format {format}: the system `{run.study.system.name}` writes {', '.join(exports)}.")
+        raise UsageError(f"--format {format}: the system `{system.name}` writes {', '.join(exports)}.")
     if target.is_file() and not overwrite:
         raise UsageError(f"{target}: is there already.", "Give another name, or --overwrite.")
-    further = read_options(run.study.system.ExportOptions, options)
+    further = read_options(resolve(SHARE_OPTIONS.get(format, system.ExportOptions)), options)
     written: list[Path] = resolve(exports[format])(run, splits, target, further)
     return written
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from emulant import study as studies
 from emulant import systems
 from emulant.dataset.atomic import PARTIAL
 from emulant.dataset.seams import CaseResult, Dataset, Finding, Shard
@@ -75,7 +76,7 @@ def validate(
     for name, count in {"resimulate": resimulate, "deep": deep}.items():
         if count < 0:
             raise UsageError(f"--{name} {count}: must not be negative.")
-    if study is None and (reader := _reader_of(Path(path))) is not None:
+    if (reader := _reader_of(Path(path), study)) is not None:
         return _validate_files(reader, Path(path), resimulate, deep, options)
     read_options(Table, options)
     run, splits = open_run_or_split(path, study)
@@ -95,7 +96,8 @@ def validate(
     for split, dataset in datasets.items():
         counts = dataset.cases["family"].value_counts(sort=True).rows()
         verdict.cases[split] = {str(family): int(count) for family, count in counts}
-        verdict.findings += _guarded(split, "values", partial(_check_values, dataset))
+        if not run.study.system.checks_values:
+            verdict.findings += _guarded(split, "values", partial(_check_values, dataset))
         verdict.findings += _guarded(split, "physics", partial(run.study.system.check, dataset))
         if resimulate:
             _resimulate(run, dataset, resimulate, verdict)
@@ -110,8 +112,14 @@ def validate(
     return verdict
 
 
-def _reader_of(path: Path) -> Any:
+def _reader_of(path: Path, study: str | Path | None) -> Any:
     """The system that reads files like these though they are of no run; None if there is none, or they are of one."""
+    if study is not None:
+        known = studies.load(study)
+        ours = known.system.reads is not None and not any(
+            (path / name).is_dir() for name in known.system.splits(known.config)
+        )
+        return known.system if ours and known.system.reads(path) else None
     if any((folder / "study.toml").is_file() for folder in (path, path.parent)):
         return None
     readers = (system for system in systems.working() if system.reads)
@@ -119,10 +127,8 @@ def _reader_of(path: Path) -> Any:
 
 
 def _validate_files(system: Any, path: Path, resimulate: int, deep: int, options: Sequence[str]) -> Verdict:
-    if resimulate:
-        raise UsageError(f"--resimulate {resimulate}: {path} has no study that could be simulated again.")
     chosen, verdict = read_options(system.ValidateOptions, options), Verdict()
-    cases, verdict.notes, verdict.findings = system.check_loose(path, chosen, deep)
+    cases, verdict.notes, verdict.findings = system.check_loose(path, chosen, deep, resimulate)
     verdict.cases[path.name] = {system.name: cases}
     return verdict
 
@@ -172,11 +178,11 @@ def _check_passes(run: Run, splits: Sequence[str]) -> Iterator[Finding]:
 
 def _check_shards(run: Run, store: Store, where: str, shards: Sequence[Shard], signed: set[str]) -> Iterator[Finding]:
     """Receipts and hashes of one store; the files that they name are added to `signed`."""
+    missing = []
     for shard in shards:
         sidecar = store.sidecar(shard.id)
         if sidecar is None or tuple(case.case for case in sidecar.cases) != shard.cases:
-            cases = f"cases {shard.cases[0]} to {shard.cases[-1]}"
-            yield Finding(where, "missing", f"shard {shard.id} ({cases}) is not done")
+            missing.append(shard)
             continue
         if sidecar.key != run.study.data_key:
             yield Finding(where, "study", f"shard {shard.id} was made by another study")
@@ -187,6 +193,9 @@ def _check_shards(run: Run, store: Store, where: str, shards: Sequence[Shard], s
         for case in sidecar.cases:
             if case.status == "failed":
                 yield Finding(where, "failed", f"case {case.case}: {case.reason}")
+    if missing:
+        first = f"{missing[0].id}, cases {missing[0].cases[0]} to {missing[0].cases[-1]}"
+        yield Finding(where, "missing", f"{len(missing)} of {len(shards)} shards are not done (first: {first})")
 
 
 def _check_numbers(run: Run, split: str) -> Iterator[Finding]:

@@ -238,7 +238,7 @@ def sign_again(run, split="training"):
         ("truncate", "bytes where"),
         ("delete", "is missing"),
         ("stranger", "belongs to no shard"),
-        ("receipt", "is not done"),
+        ("receipt", "are not done (first: "),
     ],
 )
 def test_validate_finds_damage_and_generate_mends_it(emulant, broken, damage, said):
@@ -306,8 +306,11 @@ def test_predict_continues_a_case_folder_and_a_bare_density(emulant, smoke, tmp_
         np.testing.assert_allclose(made["times"], kept["times"], atol=1e-12)
     with np.load(case / "density.npz") as arrays:
         np.savez(tmp_path / "mine.npz", rho=arrays["rho"][:6])
+    code, _, err = emulant("predict", smoke, tmp_path / "mine.npz", "-o", out)
+    assert (code, "is there already" in err) == (2, True), err
     for name in ("spectral", "pod_mvar", "persistence", "climatology", "drift"):
-        code, _, err = emulant("predict", smoke, tmp_path / "mine.npz", "-o", out, "--surrogate", name, "--horizon=5")
+        words = ["predict", smoke, tmp_path / "mine.npz", "-o", out, "--surrogate", name, "--horizon=5"]
+        code, _, err = emulant(*words, "--overwrite")
         assert code == 0, err
         assert np.load(out)["rho"].shape == (5, 32, 32)
 

@@ -11,11 +11,12 @@ from halo_cutouts import Asked, Cutouts, cutouts
 from scipy.ndimage import gaussian_filter
 
 from emulant.errors import SurrogateError
-from emulant.systems.halos.baselines import Identity, OneHalo, Transfer
+from emulant.systems.halos.baselines import Identity, OneHalo
 from emulant.systems.halos.normalisation import Normalisation
 from emulant.systems.halos.radii import r200c
 from emulant.systems.halos.references import HydroReplace, TransferScatter, Untrained
 from emulant.systems.halos.spectra import contrast, power
+from emulant.systems.halos.transfer import Transfer
 
 SHARE = 0.049 / 0.3
 

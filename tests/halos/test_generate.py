@@ -209,15 +209,9 @@ def test_older_samples_get_their_large_scales_and_those_that_cannot_are_counted(
         turn = arrays["rotation"][row]
         rotation = ({"rotation": turn}, {"rotation": turn.T}, {})[row]  # a good one, a wrong one, none
         np.savez(old / "sim" / name, **kept, **rotation)
-    run = tiny / "simulations/DMO"
-    study = tmp_path / "study.toml"
-    study.write_text(
-        (tiny / "study.toml")
-        .read_text()
-        .replace('kind = "embedded"', f'kind = "camels"\nnbody = "{run}"\nhydro = "-"\nfof = "-"')
-    )
+    nbody = tiny / "simulations/DMO"
 
-    code, _, err = emulant("export", old, "--format", "large-scale", "--study", study, "-o", new)
+    code, _, err = emulant("export", old, "--format", "large-scale", "--nbody", nbody, "-o", new)
 
     assert code == 1
     assert "2 of 3 samples were refused" in err

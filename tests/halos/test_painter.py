@@ -12,8 +12,9 @@ pytest.importorskip("torch")
 from halo_cutouts import Asked, Cutouts, cutouts
 
 from emulant.errors import DataError, SurrogateError
+from emulant.systems.halos.networks import FlowPainter, UNetPainter
 from emulant.systems.halos.normalisation import FILES, Normalisation
-from emulant.systems.halos.painter import FlowPainter, Painter, UNetPainter
+from emulant.systems.halos.painter import Painter
 from emulant.systems.halos.sight import Sight, turned
 from emulant.systems.halos.tables import FlowTable, UNetTable
 from emulant.training.table import TrainingTable

@@ -17,6 +17,7 @@ import emulant
 from emulant.cli import main
 from emulant.systems.halos.baselines import Identity
 from emulant.systems.halos.extraction import CellList, Geometry
+from emulant.systems.halos.options import PredictOptions
 from emulant.systems.halos.painting import DarkBox
 from emulant.systems.halos.pairs import open_pair
 from emulant.systems.halos.probe import whole_box
@@ -95,6 +96,16 @@ def test_a_box_of_the_run_is_painted(run: Path, surrogate: str, tmp_path: Path) 
         assert min(maps[name].min() for name in maps) >= 0
     card = orjson.loads((out / "painted.json").read_bytes())
     assert card["halos"] > 0
+
+
+def test_the_best_on_validation_samples_paints_and_flow_where_draws_are_asked_for(run: Path) -> None:
+    opened = emulant.open(run)
+    system = opened.study.system
+    scores = {name: opened.model(name).model.score for name in ("unet", "flow")}
+
+    assert all(np.isfinite(score) and score > 0 for score in scores.values())
+    assert system.preferred(opened, PredictOptions()) == min(scores, key=lambda name: scores[name])
+    assert system.preferred(opened, PredictOptions(samples=2)) == "flow"
 
 
 def test_a_model_of_another_geometry_is_refused(run: Path) -> None:

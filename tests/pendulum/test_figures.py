@@ -30,7 +30,7 @@ OURS = {"growth_chaotic", "growth_regular", "trajectories", "phase", "energy", "
 def test_a_report_has_the_figures_and_two_films_and_stays_small(small_run: Path) -> None:
     report = json.loads((small_run / "report.json").read_text())
     drawn = {Path(picture["png"]).stem for picture in report["pictures"]}
-    assert drawn >= OURS | {"exponents", "training_curves"}
+    assert drawn >= OURS | {"exponents", "training_lstm"}
     assert len(report["films"]) == 2
     assert (small_run / "report.html").stat().st_size < 5_000_000
     rules = [

@@ -84,7 +84,7 @@ def test_until_when_and_where_are_told(summarised: Summarise) -> None:
         rows += [_r2("hero", "surrogate", ours, family), _r2("drift", "baseline", 0.5, family)]
     details = {detail["about"]: detail for detail in summarised(*rows)["verdicts"][0]["details"]}
     assert details["until when"]["text"] == "ahead for lead times 0.1, 1 s; behind for 10 s"
-    assert details["where"] == {"tone": "bad", "about": "where", "text": "behind a baseline on `ring`"}
+    assert details["where"] == {"tone": "bad", "about": "where", "text": "behind a baseline on 1 of 2 groups: `ring`"}
 
 
 def test_where_nobody_has_failed_yet_a_surrogate_is_level_not_behind(summarised: Summarise) -> None:
@@ -149,12 +149,77 @@ def test_a_loss_is_marked_in_every_table(summary: dict[str, Any]) -> None:
     marks = {row["model"]: row["mark"] for row in summary["leaderboards"][0]["rows"]}
     assert marks["pod_mvar"] == "loses to `drift`"
     assert marks["drift"] == "best baseline"
-    for table in (*summary["groups"], *summary["lead_times"]):
+    for table in summary["lead_times"]:
         for row in table["rows"]:
             if row["model"] == "pod_mvar":
                 assert all(cell["loses"] for cell in row["cells"].values()), table["title"]
             if row["kind"] != "surrogate":
                 assert not any(cell["loses"] for cell in row["cells"].values())
+    for table in summary["groups"]:
+        assert [row["family"] for row in table["rows"]] == sorted(row["family"] for row in table["rows"])
+        for row in table["rows"]:
+            assert row["cells"]["pod_mvar"]["loses"], (table["title"], row["family"])
+            others = [model for model, kind in table["kinds"].items() if kind != "surrogate"]
+            assert not any(row["cells"][model]["loses"] for model in others)
+            assert [model for model in others if row["cells"][model]["best"]] != []
+
+
+def test_a_group_without_a_score_is_named_and_has_no_row(summarised: Summarise) -> None:
+    table = summarised(
+        _r2("hero", "surrogate", 0.5),
+        _r2("drift", "baseline", 0.3),
+        _r2("hero", "surrogate", 0.4, "ring"),
+        _r2("drift", "baseline", 0.6, "ring"),
+        _r2("hero", "surrogate", float("nan"), "void"),
+    )["groups"][0]
+    assert [row["family"] for row in table["rows"]] == ["ring"]
+    assert table["unscored"] == ["void"]
+    assert table["rows"][0]["cells"]["hero"]["loses"]
+    assert table["rows"][0]["n"] == 20
+
+
+def test_the_report_begins_with_one_sentence(summary: dict[str, Any], summarised: Summarise) -> None:
+    assert summary["lead"] == (
+        "`spectral` beats the best baseline by 70\u00a0% of the gap to perfection on test, cold start; "
+        "it fails on `test_long, start at 1 s`."
+    )
+    beaten = summarised(_r2("hero", "surrogate", 0.2), _r2("drift", "baseline", 0.3))["lead"]
+    assert beaten == "No surrogate beats the best baseline on test: `drift` is ahead of `hero`, the closest one."
+    rows = [_r2("hero", "surrogate", 0.5), _r2("drift", "baseline", 0.3), _skill("hero", 0.29, 0.1)]
+    rows += [_r2("hero", "surrogate", 0.1, "ring"), _r2("drift", "baseline", 0.3, "ring")]
+    assert summarised(*rows)["lead"].endswith("on test; it fails on `ring`.")
+    unsure = summarised(_r2("hero", "surrogate", 0.31), _r2("drift", "baseline", 0.3), _skill("hero", 0.01, -0.1))
+    won = summarised(*rows[:3], _r2("hero", "surrogate", 0.4, "ring"), _r2("drift", "baseline", 0.3, "ring"))
+    assert won["lead"].endswith("on test; it loses nowhere in 1 group.")
+    assert unsure["lead"] == "`hero` is ahead of the best baseline, `drift`, on test, but not clearly."
+    assert summarised()["lead"] == "No surrogate was scored."
+
+
+def test_physics_has_a_table_of_its_own(metrics: pl.DataFrame, meanings: dict[str, Metric]) -> None:
+    report = summarise(metrics, meanings, "r2", Facts("x"), physics=["negativity", "mass_error", "no such"])
+    columns = [column["metric"] for column in report["physics"][0]["columns"]]
+    assert columns == ["negativity", "mass_error"]
+    assert {row["model"]: row["cells"][0]["text"] for row in report["physics"][0]["rows"]}["pod_mvar"] == "0.183"
+    assert not {"negativity", "mass_error"} & {*report["leaderboards"][0]["columns"]}
+    assert summarise(metrics, meanings, "r2", Facts("x"))["physics"] == []
+
+
+def test_physics_of_parts_has_a_column_for_each_part(summarised: Summarise, meanings: dict[str, Metric]) -> None:
+    columns = ("split", "model", "kind", "metric", "group", "horizon", "value", "ci_low", "ci_high", "n")
+    rows = [
+        ("test", "flow", "surrogate", "mass_error", part, "all", 0.1, 0.0, 0.2, 9)
+        for part in ("gas", "stars", "gas big")
+    ]
+    frame = pl.DataFrame(rows, schema=list(columns), orient="row")
+    known = {**meanings, **{f"mass_error/{part}": meanings["mass_error"] for part in ("stars", "gas", "dark")}}
+    table = summarise(frame, known, "r2", Facts("x"), physics=["mass_error"])["physics"][0]
+    assert [column["part"] for column in table["columns"]] == ["stars", "gas"]
+    assert [cell["text"] for cell in table["rows"][0]["cells"]] == ["0.100", "0.100"]
+
+
+def test_stages_add_up_their_parts(metrics: pl.DataFrame, meanings: dict[str, Metric]) -> None:
+    facts = Facts("x", timings={"simulate": 2.0, "train a": 1.0, "train b": 3.0})
+    assert summarise(metrics, meanings, "r2", facts)["stages"] == {"simulate": 2.0, "train": 4.0}
 
 
 def test_lead_times_are_ordered_as_numbers(summarised: Summarise) -> None:

@@ -80,17 +80,17 @@ def test_bodies_that_hit_each_other_in_flight_keep_their_momentum():
     frames = np.concatenate([initial_state(flying)[None], quantised(simulate(flying, 15))])
     fields = scene_arrays([flying])
     assert np.abs(np.diff(frames[:, 0, 3])).max() > 50, "they have met"
-    assert momentum_error(frames, flying, fields) < 1e-3
+    assert momentum_error(frames[None], fields)[0] < 1e-3
     frames[8:, 0, 3] += 5
-    assert momentum_error(frames, flying, fields) > 1e-3
+    assert momentum_error(frames[None], fields)[0] > 1e-3
 
 
 def test_free_flight_gains_no_energy_and_a_kick_does():
     flying = scene([disc(10, (300, 400), (200, 100), mass=2)], statics=())
     frames = np.concatenate([initial_state(flying)[None], simulate(flying, 30)])
-    assert energy_gain(frames, scene_arrays([flying])) < 1e-12
+    assert energy_gain(frames[None], scene_arrays([flying]))[0] < 1e-12
     frames[20:, :, 4] -= 300
-    assert energy_gain(frames, scene_arrays([flying])) > 0.1
+    assert energy_gain(frames[None], scene_arrays([flying]))[0] > 0.1
 
 
 @pytest.mark.parametrize("way", [-1, 1])

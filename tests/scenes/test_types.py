@@ -79,6 +79,23 @@ def test_a_seed_is_a_scene_and_another_seed_another(name):
     assert start_of(make_scene(name, 3, 1, ENGINE)) == starts[1]
 
 
+def test_types_that_need_it_are_solved_with_more_iterations_and_none_with_fewer_than_asked_for():
+    assert make_scene("jenga", 1, 0, ENGINE).engine.iterations == 30
+    assert make_scene("jenga", 1, 0, engine(8, 50)).engine.iterations == 50
+    assert make_scene("tower", 1, 0, ENGINE).engine.iterations == 10
+
+
+@pytest.mark.parametrize("name", ["bowling", "jenga", "bridge", "wrecking_ball"])
+def test_the_types_that_gained_energy_gain_hardly_any(name):
+    gains = []
+    for seed in range(6):
+        each = watched(name, 3 + seed % 3, 60 + seed)
+        frames = np.concatenate([each.start[None], each.state])
+        gains.append(float(energy_gain(frames[None], scene_arrays([each.scene]))[0]))
+    assert sorted(gains)[-2] < 0.01
+    assert max(gains) < 0.10
+
+
 @pytest.mark.parametrize("name", ["projectile", "angry_birds", "basketball"])
 @pytest.mark.parametrize("gravity", [0.5, 2.0])
 def test_throws_are_aimed_under_another_gravity_too(name, gravity):
@@ -100,9 +117,10 @@ def test_soak_events_escapes_and_energy(name):
             escaped, bodies = escaped + int(outside.any(axis=(0, 2)).sum()), bodies + len(each.start)
             if each.scene.force is None and name != "conveyor":
                 frames = np.concatenate([each.start[None], each.state])
-                gains.append(energy_gain(frames, scene_arrays([each.scene])))
+                gains.append(float(energy_gain(frames[None], scene_arrays([each.scene]))[0]))
     assert escaped <= 0.001 * bodies
     assert max(gains, default=0) < 0.10
+    assert np.mean(np.array(gains or [0.0]) > 0.01) <= 0.10
 
 
 @pytest.mark.soak
@@ -110,15 +128,3 @@ def test_soak_events_escapes_and_energy(name):
 def test_soak_ten_thousand_seeds_are_ten_thousand_scenes(name):
     starts = {start_of(make_scene(name, 1 + seed % 5, seed, ENGINE)) for seed in range(10_000)}
     assert len(starts) >= 9_999
-
-
-@pytest.mark.soak
-def test_soak_nine_scenes_of_ten_gain_hardly_any_energy():
-    gains = []
-    for name in CORE:
-        for seed in range(10):
-            each = watched(name, 1 + seed % 5, 4000 + seed)
-            if each.scene.force is None and name != "conveyor":
-                frames = np.concatenate([each.start[None], each.state])
-                gains.append(energy_gain(frames, scene_arrays([each.scene])))
-    assert np.mean(np.array(gains) > 0.01) <= 0.10

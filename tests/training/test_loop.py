@@ -270,6 +270,13 @@ def test_warm_up_rises_on_a_line_and_cosine_falls_to_the_minimum() -> None:
     assert rate(25, 100, table(warmup=0.25, scheduler="plateau")) is None
 
 
+def test_every_stage_has_its_warm_up_and_a_lower_rate() -> None:
+    settings = table(warmup=0.25, scheduler="cosine", stages=3, stage_factor=0.5)
+    found = [rate(step, 120, settings) for step in range(120)]
+    one = np.array([rate(step, 40, table(warmup=0.25, scheduler="cosine")) for step in range(40)])
+    np.testing.assert_allclose(found, np.concatenate([one, 0.5 * one, 0.25 * one]))
+
+
 def test_warm_up_reaches_the_optimizer(tmp_path: Path) -> None:
     fit(tmp_path, table(warmup=0.5))
     assert [float(row["learning_rate"]) for row in rows(tmp_path)] == [0.05, 0.1, 0.1, 0.1]

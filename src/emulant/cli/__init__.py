@@ -13,12 +13,13 @@ from contextlib import suppress
 
 from cyclopts import CycloptsError
 
-from emulant.cli import cluster, looking, running, studies, using
+from emulant.cli import cluster, installation, looking, running, studies, using
 from emulant.cli.app import FAILED, GOOD, INTERRUPTED, WRONG_USAGE, app
 from emulant.errors import EmulantError, UsageError
 from emulant.terminal import complain
 
-COMMANDS = (studies, running, looking, cluster, using)  # importing them is what adds their commands to the app
+COMMANDS = (studies, running, looking, cluster, using, installation)
+"""Importing them is what adds their commands to the app."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -22,6 +23,7 @@ from emulant.cli.app import (
     open_run,
     shard_range,
 )
+from emulant.errors import UsageError
 from emulant.terminal import progress, scores, show, show_data, show_report
 
 
@@ -147,16 +149,53 @@ def evaluate(
 
 
 @app.command
-def report(run: Path, *, set_: Overrides = (), study: str | None = None, everywhere: Everywhere = Everywhere()) -> int:
-    """Draw figures and films and write report.html.
+def report(
+    *runs: Path,
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    format: Literal["html", "md"] = "html",
+    set_: Overrides = (),
+    study: str | None = None,
+    everywhere: Everywhere = Everywhere(),
+) -> int:
+    """Draw figures and films and write report.html; of several runs, a page that compares them.
 
     Args:
-        run: The run folder.
+        runs: The run folder; or several of one system.
+        output: Where a comparison goes, or the Markdown of one run (by default into its folder).
+        format: md: also as Markdown, for a paper's appendix.
         study: The study of a tree that was made elsewhere.
     """
+    if not runs:
+        raise UsageError("report: there is no run.", "Name its folder.")
+    if len(runs) > 1:
+        return _compare(runs, output, format, set_, study, everywhere)
+    if output is not None and format == "html":
+        page = runs[0] / "report.html"
+        raise UsageError(f"--output {output}: the page of one run is {page}.", "-o is for comparisons and --format md.")
     from emulant import stages
 
-    opened = open_run(run, set_, study, "report")
+    opened = open_run(runs[0], set_, study, "report")
     with progress(everywhere.quiet or everywhere.json) as listen:
         stages.report(opened, listen=listen)
-    return FAILED if show_report(opened, as_json=everywhere.json, quiet=everywhere.quiet) else GOOD
+    written = stages.report_as_markdown(opened, output) if format == "md" else None
+    return FAILED if show_report(opened, written, as_json=everywhere.json, quiet=everywhere.quiet) else GOOD
+
+
+def _compare(
+    paths: Sequence[Path],
+    output: Path | None,
+    format: Literal["html", "md"],
+    overrides: Overrides,
+    study: str | None,
+    everywhere: Everywhere,
+) -> int:
+    from emulant.comparing import compare
+
+    if output is None:
+        raise UsageError("report: several runs are compared on a page of their own.", "Say where: -o compare.html")
+    if overrides:
+        raise UsageError(f"--set {overrides[0]}: a comparison takes runs as they are.")
+    summary = compare([open_run(path, (), study, "report") for path in paths], output, format)
+    lines = [summary["lead"].replace("`", ""), f"comparison: {output}"]
+    show({**summary, "comparison": str(output)}, lines, as_json=everywhere.json, quiet=everywhere.quiet)
+    return GOOD

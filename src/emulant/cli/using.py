@@ -1,7 +1,8 @@
-"""Commands that use what a run made: predict, export, render."""
+"""Commands that use what a run made: predict, export, render, play."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,7 @@ def predict(
     *,
     output: Output | None = None,
     surrogate: str | None = None,
+    overwrite: Flag = False,
     example: str | None = None,
     options: Annotated[tuple[str, ...], Parameter(parse=False)] = (),
     everywhere: Everywhere = Everywhere(),
@@ -29,7 +31,8 @@ def predict(
         run: The run folder.
         input: What to start from.
         output: The file to write.
-        surrogate: Which one; by default the first of the study.
+        surrogate: Which one; by default the first of the study, or the one that its system prefers.
+        overwrite: Write over a file that is there.
         example: In place of files: show what it says of an input that the system knows by this name.
     """
     from emulant import use
@@ -42,7 +45,9 @@ def predict(
         return GOOD
     if input is None or output is None:
         raise UsageError("predict needs INPUT and --output.", "Or --example NAME.")
-    use.predict(opened, input, output, surrogate, read_options(opened.study.system.PredictOptions, options))
+    use.predict(
+        opened, input, output, surrogate, read_options(opened.study.system.PredictOptions, options), overwrite=overwrite
+    )
     show({"output": str(output)}, [f"{output}: written"], as_json=everywhere.json, quiet=everywhere.quiet)
     return GOOD
 
@@ -99,4 +104,39 @@ def render(
         as_json=everywhere.json,
         quiet=everywhere.quiet,
     )
+    return GOOD
+
+
+@app.command
+def play(
+    run: Path,
+    *,
+    surrogate: str | None = None,
+    port: int = 0,
+    browser: Annotated[bool, Parameter(negative="--no-browser", show_default=False)] = True,
+    everywhere: Everywhere = Everywhere(),
+) -> int:
+    """Drive a trained surrogate against its simulator, on a page of this machine. Ctrl-C ends it.
+
+    Args:
+        run: The run folder.
+        surrogate: The one to begin with; by default the first of the study.
+        port: Where the page is served; by default any that is free.
+        browser: Open the page in the browser.
+    """
+    from emulant import use
+    from emulant.dataset.seams import require_extra
+
+    require_extra("play", "emulant play")
+    from emulant.play.server import serve
+
+    opened = open_run(run, (), None, "")
+    page, models = use.play(opened, surrogate)
+
+    def tell(address: str) -> None:
+        lines = [f"{run}: play at {address}", "Ctrl-C ends it."]
+        show({"address": address}, lines, as_json=everywhere.json, quiet=False)
+        sys.stdout.flush()
+
+    serve(page, models, run=opened.folder.root.resolve().name, port=port, tell=tell, browse=browser)
     return GOOD

@@ -294,8 +294,18 @@ def resolve(target: Any) -> Any:
     return getattr(import_module(module), name)
 
 
-EXTRAS = {"llm": "peft"}
+EXTRAS = {"llm": "peft", "play": "starlette"}
 """The package that tells whether an extra is installed, where it has another name."""
+
+
+def require_extra(extra: str, what: str) -> None:
+    """See to it that an extra is installed, without importing it; `what` needs it.
+
+    Raises:
+        UsageError: It is not.
+    """
+    if find_spec(EXTRAS.get(extra, extra)) is None:
+        raise UsageError(f"{what}: needs the extra `{extra}`.", f"Install it with `pip install 'emulant[{extra}]'`.")
 
 
 @dataclass(frozen=True)
@@ -329,11 +339,8 @@ class Learner:
         Raises:
             UsageError: It is not.
         """
-        if self.extra and find_spec(EXTRAS.get(self.extra, self.extra)) is None:
-            raise UsageError(
-                f"{self.target}: needs the extra `{self.extra}`.",
-                f"Install it with `pip install 'emulant[{self.extra}]'`.",
-            )
+        if self.extra:
+            require_extra(self.extra, str(self.target))
 
 
 # -- scores -----------------------------------------------------------------------------------------------------
@@ -449,6 +456,10 @@ class System(Protocol):
         """Function of an opened run and `RenderOptions` (or its "module:name"): the files that it has drawn."""
 
     @property
+    def play(self) -> Any:
+        """Function of an opened run (or its "module:name"), or None: the `emulant.play.parts.Play` of it."""
+
+    @property
     def exports(self) -> Mapping[str, Any]:
         """Format -> function of an opened run, its splits, a target and `ExportOptions` (or its "module:name"): the
         files written."""
@@ -456,6 +467,18 @@ class System(Protocol):
     @property
     def board(self) -> Sequence[str]:
         """The metrics that leaderboards show beside the headline and the skill, the others on demand; empty: all."""
+
+    @property
+    def physics(self) -> Sequence[str]:
+        """The metrics that say whether a surrogate keeps the physics: conservation, drift, bounds, symmetries."""
+
+    @property
+    def citations(self) -> Mapping[str, str]:
+        """What was used -> the work to cite; the name of a surrogate, baseline or oracle only where it is scored."""
+
+    @property
+    def time_unit(self) -> str:
+        """The unit of `times`, and so of lead times and horizons."""
 
     @property
     def limits(self) -> Sequence[str]:
@@ -532,6 +555,9 @@ class System(Protocol):
     def resimulate(self, dataset: Dataset, case: int, config: Any, root: Path) -> CaseResult:
         """A case of a dataset once more; `root` is the run folder."""
 
+    def preferred(self, run: Any, options: Any) -> str | None:
+        """The surrogate that `emulant predict` uses if none is named; None: the study has none."""
+
     def derive(self, scores: pl.DataFrame, folder: Path) -> Sequence[Path]:
         """Write what else is made of metrics.csv into `folder`, the run's evaluation/; the files written."""
 
@@ -556,9 +582,13 @@ class System(Protocol):
         """Function of split -> dataset, or None for the general one: the findings on cases that are in there twice."""
 
     @property
+    def checks_values(self) -> bool:
+        """Whether `check` looks at shapes and at every number itself, so that nobody else need read them all."""
+
+    @property
     def reads(self) -> Any:
         """Function of a path, or None: whether it can validate files there that are of no run. Then it also has
-        `ValidateOptions`, a table, and `check_loose(path, options, deep)`."""
+        `ValidateOptions`, a table, and `check_loose(path, options, deep, resimulate)`: cases, notes, findings."""
 
     def predict(self, surrogate: Any, source: Path, target: Path, options: Any, config: Any) -> None:
         """A file in, a file out."""

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 from numpy.typing import ArrayLike, NDArray
@@ -18,16 +19,20 @@ from scipy.optimize import isotonic_regression
 
 from emulant.dataset.seams import Metric
 from emulant.reporting.boards import Board, Meaning, Score, boards, described
-from emulant.reporting.numbers import number
+from emulant.reporting.numbers import number, tick
 from emulant.reporting.style import Look, Theme, looks, save
 from emulant.reporting.verdict import Headline, title
 
 Vector: TypeAlias = NDArray[np.float64]
 Curve: TypeAlias = tuple[Vector, Vector, Vector]
 """Value, low and high, (H,) each."""
-Section: TypeAlias = Literal["leaderboard", "lead_time", "groups", "system"]
+Section: TypeAlias = Literal["leaderboard", "lead_time", "groups", "maps", "physics", "training", "system"]
+"""Where a figure stands on the page: `lead_time` is error against time or scale."""
 WIDTH = 4.9
 """Inches: two figures stand side by side on a page, one on a phone, with letters that can be read on both."""
+
+MOST_FAMILIES = 20
+"""That a figure can show; more stand in the table alone."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +56,13 @@ class Drawing:
     title: str
     caption: str
     alt: str
+    section: Section = "system"
 
-    def save(self, run: Path, name: str, section: Section = "system") -> Picture:
-        """Write the files to `figures/` of a run."""
+    def save(self, run: Path, name: str, section: Section | None = None) -> Picture:
+        """Write the files to `figures/` of a run; `section` if it is not the drawing's own."""
         files = save(self.draw, run / "figures", name)
         places = {key: path.relative_to(run).as_posix() for key, path in files.items()}
-        return Picture(section, self.title, self.caption, self.alt, **places)
+        return Picture(section or self.section, self.title, self.caption, self.alt, **places)
 
 
 def standard(
@@ -81,7 +87,7 @@ def standard(
         if len(board.horizons) > 1:
             drawings += [("lead_time", headline, lead_time(board, top))]
             drawings += [("lead_time", second, lead_time(board, below))] * (is_main and second != headline)
-        if board.families and is_main:
+        if 0 < len(board.families) <= MOST_FAMILIES and is_main:
             drawings += [("groups", headline, groups(board, top))]
         pictures += [
             drawing.save(run, f"{section}_{metric}_{board.name}", section) for section, metric, drawing in drawings
@@ -93,9 +99,9 @@ def lead_time(board: Board, by: Headline) -> Drawing:
     """A metric against lead time for all models of a board, with the bands of their intervals."""
     times = np.array([float(horizon) for horizon in board.horizons])
     curves = {model: _scores(board, by.metric, model, board.horizons) for model in board.models}
-    low, high = _window(board, by.meaning, curves)
-    names = {model: _end_name(model, curve[0], (low, high), by.meaning) for model, curve in curves.items()}
-    right = 1 - _inches(names.values()) / WIDTH
+    window = window_of(board, by.meaning, curves)
+    names = {model: _end_name(model, curve[0], window, by.meaning) for model, curve in curves.items()}
+    right = 1 - inches(names.values()) / WIDTH
     best = board.best_baseline(by.metric, by.meaning)
     banded = {*board.of_kind("surrogate"), *(best[:1] if best else ())}
 
@@ -104,12 +110,14 @@ def lead_time(board: Board, by: Headline) -> Drawing:
         for model, look in looks(board.models, theme).items():
             values, lows, highs = curves[model]
             if model in banded:
-                seen = (values >= low) & (values <= high)
+                seen = (values >= window.low) & (values <= window.high)
                 axes.fill_between(times, lows, highs, where=seen, color=look.color, alpha=0.13, linewidth=0)
             axes.plot(times, values, color=look.color, ls=look.dashes, lw=look.width, marker=look.marker, ms=3.2)
-        axes.set(ylim=(low, high), xlabel=f"lead time / {by.time_unit}", ylabel=_label(by))
+        window.apply(axes.yaxis)
+        axes.set(xlabel=f"lead time / {by.time_unit}", ylabel=by.axis)
         _time_axis(axes, times, board.horizons)
-        _label_ends(axes, board, theme, {names[model]: (model, curve[0][-1]) for model, curve in curves.items()})
+        ends = {names[model]: (model, curve[0][-1]) for model, curve in curves.items()}
+        _label_ends(axes, board, theme, window, ends)
         return figure
 
     last = board.horizons[-1]
@@ -126,11 +134,10 @@ def forest(board: Board, by: Headline) -> Drawing:
     """The headline score of every model of a board as a dot with its interval, best on top."""
     order = board.ranked(by.metric, by.meaning, board.models)
     points = {model: _scores(board, by.metric, model, ["all"]) for model in order}
-    low, high = _window(board, by.meaning, points)
+    window = window_of(board, by.meaning, points)
     best = board.best_baseline(by.metric, by.meaning)
-
     names = [_named(board, model) for model in order]
-    left = _inches(names) / WIDTH
+    left = inches(names) / WIDTH
 
     def draw(theme: Theme) -> Figure:
         figure, axes = framed(WIDTH, 0.75 + 0.26 * len(order), left=left, right=0.97, inches_below=0.5)
@@ -138,8 +145,9 @@ def forest(board: Board, by: Headline) -> Drawing:
         if best is not None and math.isfinite(best[1].value):
             axes.axvline(best[1].value, color=theme.muted, linewidth=0.9, linestyle=(0, (4, 3)))
         for height, model in enumerate(order):
-            _dots(axes, np.array([height], dtype=np.float64), points[model], look[model], (low, high))
-        axes.set(xlim=(low, high), ylim=(len(order) - 0.4, -0.6), xlabel=_label(by))
+            draw_dots(axes, np.array([height], dtype=np.float64), points[model], look[model], window)
+        window.apply(axes.xaxis)
+        axes.set(ylim=(len(order) - 0.4, -0.6), xlabel=by.axis)
         axes.set_yticks(range(len(order)), names)
         axes.grid(visible=False, axis="y")
         axes.tick_params(axis="y", length=0)
@@ -156,32 +164,34 @@ def forest(board: Board, by: Headline) -> Drawing:
 
 def groups(board: Board, by: Headline) -> Drawing:
     """The score of every model on every family of a board, as dots with intervals."""
-    points = {model: _family_scores(board, by.metric, model) for model in board.models}
-    low, high = _window(board, by.meaning, points)
+    families = [name for name in board.families if _any_score(board, by.metric, name)]
+    points = {model: _curve(board.score(model, by.metric, name) for name in families) for model in board.models}
+    window = window_of(board, by.meaning, points)
     step = len(board.models) + 1.2
-    left = _inches(board.families) / WIDTH
+    # Few families have a line for every model; of many, the figure stays within a screen.
+    pitch = min(0.13 * step, max(4.6 / max(len(families), 1), 0.24))
+    left, above = inches(families) / WIDTH, 0.2 + 0.17 * math.ceil(len(board.models) / 3)
 
     def draw(theme: Theme) -> Figure:
-        height = 1.15 + 0.13 * step * len(board.families)
-        figure, axes = framed(WIDTH, height, left=left, right=0.97, inches_above=0.55)
-        rows = step * np.arange(float(len(board.families)))
+        figure, axes = framed(WIDTH, 0.55 + above + pitch * len(families), left=left, right=0.97, inches_above=above)
+        rows = step * np.arange(float(len(families)))
         for offset, (model, look) in enumerate(looks(board.models, theme).items()):
-            _dots(axes, rows + offset, points[model], look, (low, high), label=_named(board, model))
-        middle = (len(board.models) - 1) / 2
-        axes.hlines(rows[1:] - 1.1, low, high, color=theme.line, linewidth=0.8)
-        axes.set(xlim=(low, high), ylim=(step * len(board.families) - 1.2, -1), xlabel=_label(by))
-        axes.set_yticks(rows + middle, board.families)
+            draw_dots(axes, rows + offset, points[model], look, window, label=_named(board, model))
+        axes.hlines(rows[1:] - 1.1, window.low, window.high, color=theme.line, linewidth=0.8)
+        window.apply(axes.xaxis)
+        axes.set(ylim=(step * len(families) - 1.2, -1), xlabel=by.axis)
+        axes.set_yticks(rows + (len(board.models) - 1) / 2, families)
         axes.grid(visible=False, axis="y")
         axes.tick_params(axis="y", length=0)
         figure.legend(loc="upper center", ncols=3, fontsize=8, handletextpad=0.2, columnspacing=1.2)
         return figure
 
-    spoken = "; ".join(f"{family}: {_spoken(board, by, 'all', family=family)}" for family in board.families)
+    spoken = "; ".join(f"{family}: {_spoken(board, by, 'all', family=family)}" for family in families)
     return Drawing(
         draw,
-        f"{by.metric} by family: {title(board, by.time_unit)}",
-        f"Dots: mean over the cases of a family. Lines: {_INTERVALS}. {_OFF_SCALE}",
-        f"{by.metric} by family. {spoken}",
+        f"{by.metric} by group: {title(board, by.time_unit)}",
+        f"Dots: mean over the cases of a group. Lines: {_INTERVALS}. {_OFF_SCALE}",
+        f"{by.metric} by group. {spoken}",
     )
 
 
@@ -200,7 +210,7 @@ def histogram(values: Mapping[str, ArrayLike], kinds: Mapping[str, str], label: 
     edges = np.linspace(low, low + 1.3 * (high - low) + (high == low), bins + 1)
     counts = {model: np.histogram(np.clip(array, *edges[[0, -1]]), edges)[0] for model, array in arrays.items()}
     tallest = max((int(count.max()) for count in counts.values()), default=1) or 1
-    left = _inches(arrays) / WIDTH
+    left = inches(arrays) / WIDTH
 
     def draw(theme: Theme) -> Figure:
         figure, axes = framed(WIDTH, 0.75 + 0.42 * len(arrays), left=left, right=0.97)
@@ -310,12 +320,28 @@ def framed(
     return figure, figure.add_axes((left, bottom, right - left, top - bottom))
 
 
+def logarithmic(axis: Axis, low: float, high: float, most: int = 5) -> None:
+    """A logarithmic axis whose ticks, `most` at the most, are plain numbers: 1, 2, 5 of a decade, or whole decades."""
+    decades = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
+    for steps in ((1, 2, 5), (1, 3), (1,)):
+        ticks = [step * 10.0**power for power in decades for step in steps]
+        ticks = [tick for tick in ticks if 0.99 * low <= tick <= 1.01 * high]
+        if len(ticks) <= most:
+            break
+    ticks = ticks[:: -(-len(ticks) // most)] if ticks else [low, high]
+    (axis.axes.set_xscale if axis is axis.axes.xaxis else axis.axes.set_yscale)("log")
+    axis.set_major_locator(FixedLocator(ticks))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(lambda value, _: tick(value))
+
+
 def _scores(board: Board, metric: str, model: str, horizons: Sequence[str]) -> Curve:
     return _curve(board.score(model, metric, "all", horizon) for horizon in horizons)
 
 
-def _family_scores(board: Board, metric: str, model: str) -> Curve:
-    return _curve(board.score(model, metric, family) for family in board.families)
+def _any_score(board: Board, metric: str, family: str) -> bool:
+    scores = (board.score(model, metric, family) for model in board.models)
+    return any(score is not None and not math.isnan(score.value) for score in scores)
 
 
 def _curve(scores: Iterable[Score | None]) -> Curve:
@@ -325,23 +351,54 @@ def _curve(scores: Iterable[Score | None]) -> Curve:
     return value, low, high
 
 
-def _window(board: Board, meaning: Meaning, curves: Mapping[str, Curve]) -> tuple[float, float]:
+@dataclass(frozen=True)
+class Window:
+    """What an axis of scores shows."""
+
+    low: float
+    high: float
+    logarithmic: bool = False
+
+    def apply(self, axis: Axis) -> None:
+        if self.logarithmic:
+            logarithmic(axis, self.low, self.high)
+        (axis.axes.set_xlim if axis is axis.axes.xaxis else axis.axes.set_ylim)(self.low, self.high)
+
+    def share(self, values: Vector) -> Vector:
+        """Where values lie between the ends: 0 to 1."""
+        if self.logarithmic:
+            with np.errstate(divide="ignore"):
+                places = np.log(np.maximum(values, 0.0) / self.low) / math.log(self.high / self.low)
+        else:
+            places = (values - self.low) / (self.high - self.low)
+        return np.clip(places, 0.0, 1.0)
+
+
+def window_of(board: Board, meaning: Meaning, curves: Mapping[str, Curve]) -> Window:
     """Limits that show everything up to half a span of the references away from them.
 
-    References are the baselines, the oracles and the perfect score: a diverging model must not squash the rest.
+    References are the baselines, the oracles and the perfect score: a diverging model must not squash the rest. Errors
+    that span a decade are shown on a logarithmic axis.
     """
     steady = [curve for model, curve in curves.items() if board.models[model] != "surrogate"]
     values = _finite([*(curve[0] for curve in curves.values()), *(part for curve in steady for part in curve)])
     if values.size == 0:
-        return 0.0, 1.0
+        return Window(0.0, 1.0)
+    heights = _finite(curve[0] for curve in curves.values())
+    references = _finite(curve[0] for curve in steady) if steady else values
+    positive = heights[heights > 0]
+    is_error = meaning.better == "lower" and meaning.perfect == 0 and bool(np.all(heights >= 0))
+    if is_error and 2 * positive.size > heights.size and positive.max() > 10 * positive.min():
+        most = 30 * float(references.max()) if references.size else math.inf
+        return Window(0.7 * float(positive.min()), 1.4 * min(float(positive.max()), most), logarithmic=True)
     perfect = [meaning.perfect] if math.isfinite(meaning.perfect) else []
-    references = np.append(_finite(curve[0] for curve in steady) if steady else values, perfect)
+    references = np.append(references, perfect)
     span = float(np.ptp(references)) or 1.0
     low = max(float(values.min()), float(references.min()) - 0.5 * span)
     high = min(float(values.max()), float(references.max()) + 0.5 * span)
     if meaning.better == "higher" and not perfect:  # no end to how good a model can be: the best is never cut off
         high = float(_finite(part for curve in curves.values() for part in curve).max())
-    return low - 0.04 * span, high + 0.04 * span
+    return Window(low - 0.04 * span, high + 0.04 * span)
 
 
 def _finite(arrays: Iterable[Vector]) -> Vector:
@@ -349,11 +406,9 @@ def _finite(arrays: Iterable[Vector]) -> Vector:
     return pooled[np.isfinite(pooled)]
 
 
-def _dots(
-    axes: Axes, heights: Vector, points: Curve, look: Look, window: tuple[float, float], label: str | None = None
-) -> None:
+def draw_dots(axes: Axes, heights: Vector, points: Curve, look: Look, window: Window, label: str | None = None) -> None:
     """Values with their intervals, or an arrow and the number for those that lie beyond the axis."""
-    (value, low, high), (left, right) = points, window
+    (value, low, high), left, right = points, window.low, window.high
     seen = (value >= left) & (value <= right)
     ends = np.clip([low[seen], high[seen]], left, right)
     axes.hlines(heights[seen], *ends, color=look.color, linewidth=1.5)
@@ -365,20 +420,18 @@ def _dots(
             axes.text(right, height, f"{number(far)} ▸", color=look.color, ha="right", va="center", fontsize=8)
 
 
-def _end_name(model: str, values: Vector, window: tuple[float, float], meaning: Meaning) -> str:
+def _end_name(model: str, values: Vector, window: Window, meaning: Meaning) -> str:
     """The name of a curve, with its last value and an arrow if that lies beyond the axis."""
-    low, high = window
     end = float(values[-1])
-    if math.isnan(end) or low <= end <= high:
+    if math.isnan(end) or window.low <= end <= window.high:
         return model
-    return f"{model} {'↓' if end < low else '↑'} {number(end, meaning.perfect)}"
+    return f"{model} {'↓' if end < window.low else '↑'} {number(end, meaning.perfect)}"
 
 
-def _label_ends(axes: Axes, board: Board, theme: Theme, ends: Mapping[str, tuple[str, float]]) -> None:
+def _label_ends(axes: Axes, board: Board, theme: Theme, window: Window, ends: Mapping[str, tuple[str, float]]) -> None:
     """Names at the right ends of the curves, moved apart so that none covers another."""
-    low, high = axes.get_ylim()
     known = {name: end for name, end in ends.items() if not math.isnan(end[1])}
-    wanted = np.clip((np.array([value for _, value in known.values()]) - low) / (high - low), 0.0, 1.0)
+    wanted = window.share(np.array([value for _, value in known.values()]))
     look = looks(board.models, theme)
     for (name, (model, _)), height in zip(known.items(), spread(wanted, 0.065), strict=True):
         weight = "bold" if board.models[model] == "surrogate" else "normal"
@@ -386,7 +439,7 @@ def _label_ends(axes: Axes, board: Board, theme: Theme, ends: Mapping[str, tuple
         axes.text(1.03, height, name, transform=axes.transAxes, va="center", **font)
 
 
-def _inches(names: Iterable[str]) -> float:
+def inches(names: Iterable[str]) -> float:
     """Room for the longest of some names, within reason."""
     return 0.2 + 0.078 * min(max(map(len, names), default=0), 26)
 
@@ -421,10 +474,6 @@ def _time_axis(axes: Axes, times: Vector, labels: Sequence[str]) -> None:
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticklabels([labels[index] for index in kept])
     axes.margins(x=0.03)
-
-
-def _label(by: Headline) -> str:
-    return by.metric if by.meaning.unit in ("", "1") else f"{by.metric} / {by.meaning.unit}"
 
 
 def _named(board: Board, model: str) -> str:

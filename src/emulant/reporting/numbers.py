@@ -22,7 +22,7 @@ def number(value: float, perfect: float = 0.0) -> str:
     size = abs(value)
     if size >= 1e4 or (size < 1e-3 and not perfect):
         return re.sub(r"e([+-])0*(\d+)", lambda found: f"e{found[1].strip('+')}{found[2]}", f"{value:.1e}")
-    decimals = 2 - math.floor(math.log10(size))
+    decimals = 2 - math.floor(math.log10(float(f"{size:.2e}")))  # 0.09999 is 0.100, not 0.1000
     if perfect and size < 10:
         decimals = 2 if size >= 1 else 3 if size >= 1e-3 else 4
         gap = abs(perfect - value)
@@ -32,9 +32,17 @@ def number(value: float, perfect: float = 0.0) -> str:
     return f"{round(value, decimals) + 0.0:.{max(decimals, 0)}f}"
 
 
+def tick(value: float) -> str:
+    """A round number beside an axis: `0.05`, `2000`, `3e-5`, `1e6`."""
+    if value == 0 or 1e-3 <= abs(value) * (1 + 1e-9) < 1e5:
+        return f"{value:.6g}"
+    mantissa, exponent = f"{value:.2e}".split("e")
+    return f"{float(mantissa):g}e{int(exponent)}"
+
+
 def interval(low: float, high: float, perfect: float = 0.0) -> str:
-    """`[0.812, 0.836]`; "" where there is none or where it is a point."""
-    if math.isnan(low) or math.isnan(high) or low == high:
+    """`[0.812, 0.836]`; "" where there is none or where it is a point, as it is of a single simulation."""
+    if math.isnan(low) or math.isnan(high) or math.isclose(low, high, rel_tol=1e-9):
         return ""
     ends = ("-∞" if end == -math.inf else "∞" if end == math.inf else number(end, perfect) for end in (low, high))
     return f"[{', '.join(ends)}]"

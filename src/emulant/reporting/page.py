@@ -32,10 +32,14 @@ def render(summary: Mapping[str, Any], folder: Path, limit: int = LIMIT) -> str:
     Raises:
         DataError: A figure or film is missing, of an unknown type, or outside the folder.
     """
-    style, script = _template("style.css"), _template("script.js")
-    bare = _page(summary, {}, style, script)
+    bare = _page("report.html", summary, {})
     media = embedded(summary, folder, limit - len(bare.encode()))
-    return _page(summary, media, style, script)
+    return _page("report.html", summary, media)
+
+
+def render_comparison(summary: Mapping[str, Any], folder: Path) -> str:
+    """The page that compares runs; its pictures are read below `folder`, and all of them are in the page."""
+    return _page("comparison.html", summary, embedded({**summary, "films": []}, folder, LIMIT))
 
 
 def embedded(summary: Mapping[str, Any], folder: Path, budget: int) -> dict[str, str]:
@@ -81,7 +85,8 @@ def _media(summary: Mapping[str, Any]) -> Iterator[str]:
     yield from (film["file"] for film in summary["films"])
 
 
-def _page(summary: Mapping[str, Any], media: Mapping[str, str], style: str, script: str) -> str:
+def _page(template: str, summary: Mapping[str, Any], media: Mapping[str, str]) -> str:
+    script = _template("script.js")
     environment = Environment(
         loader=PackageLoader("emulant.reporting"),
         autoescape=True,
@@ -92,8 +97,12 @@ def _page(summary: Mapping[str, Any], media: Mapping[str, str], style: str, scri
     environment.filters.update(prose=prose, size=size, duration=duration)
     # The policy names the one script by its hash: text from a study can never run.
     allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return environment.get_template("report.html").render(
-        report=summary, media=media, style=Markup(style), script=Markup(script), script_hash=allowed
+    return environment.get_template(template).render(
+        report=summary,
+        media=media,
+        style=Markup(_template("style.css")),
+        script=Markup(script),
+        script_hash=allowed,
     )
 
 

@@ -99,7 +99,8 @@ def looks(models: Mapping[str, str], theme: Theme) -> dict[str, Look]:
     """
     surrogates = cycle(zip(theme.surrogates, ("o", "D", "p", "h", "*"), strict=True))
     dashes: tuple[Dashes, ...] = ((0, (5, 2)), (0, (3, 1.5, 1, 1.5)), (0, (2, 1.2)))
-    baselines = cycle(zip(theme.baselines, dashes, ("s", "^", "v"), strict=True))
+    # Three greys, seven markers: whoever shares a grey has another marker.
+    baselines = zip(cycle(theme.baselines), cycle(dashes), cycle(("s", "^", "v", "<", ">", "P", "X")))
     found = {}
     for model, kind in sorted(models.items()):
         if kind == "surrogate":

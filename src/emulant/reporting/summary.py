@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -15,9 +16,9 @@ from emulant.reporting.boards import Board, Meaning, Score, boards, described
 from emulant.reporting.figures import Picture
 from emulant.reporting.frames import Film
 from emulant.reporting.numbers import interval, number
-from emulant.reporting.verdict import Headline, beaten_by, title, tone, verdicts
+from emulant.reporting.verdict import Headline, beaten_by, lead, title, tone, verdicts
 
-FORMAT = 1
+FORMAT = 2
 SPLITS = {
     "test": "seen by no surrogate before",
     "test_long": "forecast far beyond the length of the training cases",
@@ -34,7 +35,7 @@ class Facts:
     system: str = ""
     """One line on the physics."""
     data: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Per split: cases, ok, rejected, failed, bytes, dataset_sha256."""
+    """Per split: cases, ok, rejected, failed, bytes, dataset_sha256; `reasons`: why cases are not ok -> how many."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """study (TOML text), seeds, versions, platform, hashes."""
     timings: Mapping[str, float] = field(default_factory=dict)
@@ -47,6 +48,8 @@ class Facts:
     """Rollouts that left every bound, a row each."""
     models: Mapping[str, str] = field(default_factory=dict)
     """One line on each model."""
+    citations: Mapping[str, str] = field(default_factory=dict)
+    """What of it was used -> the work to cite."""
     time_unit: str = "s"
     films_note: str = ""
     """What all films have in common."""
@@ -60,6 +63,7 @@ def summarise(
     *,
     error: str | None = None,
     board: Sequence[str] = (),
+    physics: Sequence[str] = (),
     pictures: Iterable[Picture] = (),
     films: Iterable[Film] = (),
 ) -> dict[str, Any]:
@@ -72,6 +76,7 @@ def summarise(
         facts: Everything that is not a score.
         error: The metric shown beside the headline; by default the first for which lower is better.
         board: The metrics that leaderboards show at once, the others on demand; by default all.
+        physics: The metrics that say whether physics is kept; they have a table of their own.
         pictures, films: What was drawn, in the order of the page.
 
     Raises:
@@ -85,13 +90,17 @@ def summarise(
     contests = boards(metrics)
     top = Headline(headline, known[headline], facts.time_unit)
     shown = [name for name in dict.fromkeys([headline, second]) if name in known]
+    parts = {name: [each.partition("/")[2] for each in meanings if each.startswith(f"{name}/")] for name in physics}
     summary = {
         "format": FORMAT,
         **asdict(facts),
         "headline": headline,
         "metrics": {name: asdict(meaning) for name, meaning in known.items()},
+        "stages": _stages(facts.timings),
+        "lead": lead(contests, top),
         "verdicts": verdicts(contests, top),
-        "leaderboards": [leaderboard(contest, known, top, board) for contest in contests],
+        "leaderboards": [leaderboard(contest, known, top, board, physics) for contest in contests],
+        "physics": [table for contest in contests if (table := physics_table(contest, known, top, parts))["columns"]],
         "groups": [
             group_table(contest, name, known[name], top) for contest in contests if contest.families for name in shown
         ],
@@ -105,15 +114,18 @@ def summarise(
 
 
 def leaderboard(
-    board: Board, meanings: Mapping[str, Meaning], headline: Headline, chosen: Sequence[str] = ()
+    board: Board,
+    meanings: Mapping[str, Meaning],
+    headline: Headline,
+    chosen: Sequence[str] = (),
+    elsewhere: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Models (rows, best first, oracles last) by metrics (columns, the headline and the skill first).
 
-    `further` are the metrics that are not among the chosen ones; cells hold them all.
+    `further` are the metrics that are not among the chosen ones; cells hold them all. Those `elsewhere` are left out.
     """
-    present = {key[1] for key in board.scores if key[3] == "all"}
     first = [headline.metric, "skill"]
-    columns = [name for name in dict.fromkeys([*first, *meanings]) if name in present and name in meanings]
+    columns = [name for name in _present(board, [*first, *meanings], meanings) if name not in elsewhere]
     shown = [name for name in columns if name in (*first, *chosen)] if chosen else columns
     best = board.best_baseline(headline.metric, headline.meaning)
     return {
@@ -134,25 +146,63 @@ def leaderboard(
     }
 
 
+def physics_table(
+    board: Board, meanings: Mapping[str, Meaning], headline: Headline, metrics: Mapping[str, Sequence[str]]
+) -> dict[str, Any]:
+    """Models by what they keep or break of the physics: metrics, each with the parts of the field it is scored on."""
+    scored = {(key[1], key[2]) for key in board.scores if key[3] == "all"}
+    columns = [
+        {"metric": metric, "part": part}
+        for metric, parts in metrics.items()
+        for part in parts or [""]
+        if metric in meanings and (metric, part or "all") in scored
+    ]
+    rows = [
+        {
+            "model": model,
+            "kind": board.models[model],
+            "mark": "",
+            "cells": [
+                cell(board.score(model, column["metric"], column["part"] or "all"), meanings[column["metric"]])
+                for column in columns
+            ],
+        }
+        for model in _order(board, headline)
+    ]
+    return {**_place(board, headline), "columns": columns, "rows": rows}
+
+
+def _present(board: Board, names: Iterable[str], meanings: Mapping[str, Meaning]) -> list[str]:
+    scored = {key[1] for key in board.scores if key[2] == key[3] == "all"}
+    return [name for name in dict.fromkeys(names) if name in scored and name in meanings]
+
+
 def group_table(board: Board, metric: str, meaning: Meaning, headline: Headline) -> dict[str, Any]:
-    """Models by families, for one metric."""
-    best = {family: board.best_baseline(metric, meaning, family) for family in board.families}
+    """Families (rows) by models (columns), for one metric; families where no model has a score are only named."""
     by = Headline(metric, meaning, headline.time_unit)
-    return _table(board, metric, headline, board.families) | {
-        "rows": [
-            {
-                "model": model,
-                "kind": board.models[model],
-                "mark": "",
-                "cells": {
-                    family: cell(board.score(model, metric, family), meaning)
-                    | _family_mark(board, model, by, family, best[family])
-                    for family in board.families
-                },
-            }
-            for model in _order(board, headline)
-        ]
+    models = [model for model in _order(board, headline) if board.score(model, metric)]
+    scored = [name for name in board.families if any(_defined(board.score(model, metric, name)) for model in models)]
+    return _table(board, metric, headline, models) | {
+        "kinds": {model: board.models[model] for model in models},
+        "unscored": [family for family in board.families if family not in scored],
+        "rows": [{"family": family, **_family(board, models, by, family)} for family in scored],
     }
+
+
+def _family(board: Board, models: Sequence[str], by: Headline, family: str) -> dict[str, Any]:
+    best = board.best_baseline(by.metric, by.meaning, family)
+    scores = {model: board.score(model, by.metric, family) for model in models}
+    return {
+        "n": max(score.n for score in scores.values() if score is not None),
+        "cells": {
+            model: cell(score, by.meaning) | _family_mark(board, model, by, family, best)
+            for model, score in scores.items()
+        },
+    }
+
+
+def _defined(score: Score | None) -> bool:
+    return score is not None and not math.isnan(score.value)
 
 
 def lead_table(board: Board, metric: str, meaning: Meaning, headline: Headline) -> dict[str, Any]:
@@ -198,6 +248,15 @@ def plain(value: Any) -> Any:
 def as_json(summary: Mapping[str, Any]) -> str:
     """The text of `report.json`."""
     return orjson.dumps(summary, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
+
+
+def _stages(timings: Mapping[str, float]) -> dict[str, float]:
+    """Seconds per kind of work: `train mixing` and `train flow` are both `train`."""
+    totals: dict[str, float] = {}
+    for what, seconds in timings.items():
+        stage = what.partition(" ")[0]
+        totals[stage] = totals.get(stage, 0.0) + seconds
+    return totals
 
 
 def _order(board: Board, headline: Headline) -> list[str]:

@@ -13,6 +13,8 @@ from emulant.reporting.numbers import interval, number, percent
 Tone: TypeAlias = Literal["good", "bad", "neutral"]
 WORDS: Mapping[Tone, str] = {"good": "beats", "bad": "loses", "neutral": "unclear"}
 
+MOST_NAMED = 6
+
 
 @dataclass(frozen=True)
 class Headline:
@@ -21,6 +23,11 @@ class Headline:
     metric: str
     meaning: Meaning
     time_unit: str = "s"
+
+    @property
+    def axis(self) -> str:
+        """What stands beside an axis: the name with its unit."""
+        return self.metric if self.meaning.unit in ("", "1") else f"{self.metric} / {self.meaning.unit}"
 
     def text(self, score: Score) -> str:
         return number(score.value, self.meaning.perfect)
@@ -36,6 +43,40 @@ def verdicts(boards: Sequence[Board], headline: Headline) -> list[dict[str, Any]
     main = boards[0]
     ranked = main.ranked(headline.metric, headline.meaning, main.of_kind("surrogate"))
     return [_verdict(boards, model, headline) for model in ranked]
+
+
+def lead(boards: Sequence[Board], headline: Headline) -> str:
+    """The whole report in one sentence: does the best surrogate beat the best baseline, by how much, where not."""
+    surrogates = boards[0].of_kind("surrogate") if boards else []
+    if not surrogates:
+        return "No surrogate was scored."
+    main = boards[0]
+    model = main.ranked(headline.metric, headline.meaning, surrogates)[0]
+    best = main.best_baseline(headline.metric, headline.meaning)
+    if best is None:
+        return f"`{model}` has no baseline beside it, so its score says nothing yet."
+    its_tone, where = tone(main, model, headline), title(main, headline.time_unit)
+    if its_tone == "bad":
+        return f"No surrogate beats the best baseline on {where}: `{best[0]}` is ahead of `{model}`, the closest one."
+    skill = main.score(model, "skill")
+    share = percent(skill.value) if skill else "an unknown share"
+    if its_tone == "neutral":
+        return f"`{model}` is ahead of the best baseline, `{best[0]}`, on {where}, but not clearly."
+    said = f"`{model}` beats the best baseline by {share} of the gap to perfection on {where}"
+    return f"{said}; {_shortcomings(boards, model, headline)}."
+
+
+def _shortcomings(boards: Sequence[Board], model: str, headline: Headline) -> str:
+    """Where a surrogate that wins on the first board does not."""
+    main, others = boards[0], [board for board in boards[1:] if board.score(model, headline.metric)]
+    families = [name for name in main.families if main.score(model, headline.metric, name)]
+    lost = [family for family in families if tone(main, model, headline, family) == "bad"]
+    lost += [title(board, headline.time_unit) for board in others if tone(board, model, headline) == "bad"]
+    if not lost:
+        counts = {"group": len(families), "further test": len(others)}
+        places = [f"{count} {what}{'s' * (count > 1)}" for what, count in counts.items() if count]
+        return f"it loses nowhere in {' and '.join(places)}" if places else "nothing else was tested"
+    return f"it fails on {_listed(lost)}"
 
 
 def title(board: Board, time_unit: str) -> str:
@@ -160,11 +201,11 @@ def _where(board: Board, model: str, headline: Headline) -> list[dict[str, str]]
         return []
     lost = [family for family in known if tone(board, model, headline, family) == "bad"]
     if lost:
-        where = "every family" if len(lost) == len(known) else _listed(lost)
+        where = "every group" if len(lost) == len(known) else f"{len(lost)} of {len(known)} groups: {_listed(lost)}"
         return [_detail("bad", "where", f"behind a baseline on {where}")]
     weakest = max(known, key=lambda family: (headline.meaning.best_first(known[family].value), family))
     text = f"weakest on `{weakest}`: {headline.metric} {headline.with_interval(known[weakest])}"
-    return [_detail("good", "where", f"ahead on every family; {text}")]
+    return [_detail("good", "where", f"ahead on every group; {text}")]
 
 
 def _elsewhere(board: Board, model: str, headline: Headline) -> dict[str, str]:
@@ -195,5 +236,8 @@ def _detail(its_tone: Tone, about: str, text: str) -> dict[str, str]:
 
 
 def _listed(names: Sequence[str]) -> str:
+    """Some names in a sentence, the first ones of many."""
     quoted = [f"`{name}`" for name in names]
+    if len(quoted) > MOST_NAMED:
+        quoted = [*quoted[: MOST_NAMED - 1], f"{len(quoted) - MOST_NAMED + 1} more"]
     return " and ".join([", ".join(quoted[:-1]), quoted[-1]]) if len(quoted) > 1 else quoted[0]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from emulant.training.table import TrainedTable, TrainingTable
 
@@ -33,14 +33,22 @@ class LanguageTable(TrainedTable):
 
     context_tokens: Annotated[int, Field(ge=128)] = 8192
     """The longest document. What is longer is cut into groups of bodies."""
-    prompt_frames: Positive = 1
-    """Frames of a training example that are shown; all after them are to be said."""
-    example_frames: Annotated[int, Field(ge=2)] = 30
-    """Frames of a training example."""
+    prompt_frames: Positive = 2
+    """Frames of a document that are shown; all after them are to be said. The first of them is told in full."""
+    example_frames: Annotated[int, Field(ge=2)] = 12
+    """Frames of a document, in training and in forecasts; a longer forecast goes on in a new one."""
     curriculum_stages: Annotated[int, Field(ge=1, le=5)] = 1
     """Training begins with the easiest scenes, and each stage adds harder ones; its weights are kept."""
     replay: Annotated[float, Field(ge=0, lt=1)] = 0.2
     """The share of easier scenes in the later stages."""
+    stage_factor: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """What the learning rate is multiplied by from stage to stage; each has its warm-up and its cosine."""
+
+    @model_validator(mode="after")
+    def _something_to_say(self) -> Self:
+        if self.prompt_frames >= self.example_frames:
+            raise ValueError(f"prompt_frames: must be below example_frames, {self.example_frames}")
+        return self
 
 
 class GPTTable(LanguageTable):
@@ -75,6 +83,7 @@ class LoRATable(LanguageTable):
     gradient_checkpointing: bool = True
     """Activations are computed twice and kept once."""
     prompt_frames: Positive = 10
+    example_frames: Annotated[int, Field(ge=2)] = 30
     curriculum_stages: Annotated[int, Field(ge=1, le=5)] = 5
     recipe: ClassVar[TrainingTable] = TrainingTable(
         max_epochs=5,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from emulant.dataset.seams import Array
 from emulant.errors import SurrogateError
 from emulant.surrogates.codes import Scales, StateCodes
-from emulant.training.weights import BEST, Extras, read_weights, write_weights
+from emulant.training.weights import Extras, read_weights, write_weights
+from emulant.training.workshop import BEST, kept_epoch
 
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
@@ -69,8 +70,13 @@ def doubled(network: nn.Module, fresh: NetworkT) -> NetworkT:
 
 
 def write_network(folder: Path, network: nn.Module, extras: Extras) -> list[Path]:
-    """`best.safetensors`: the weights, and in its header what is needed to build the network again."""
-    return [write_weights(folder / BEST, network.state_dict(), extras)]
+    """`best.safetensors`: the weights, and in its header what is needed to build the network again.
+
+    What the training loop has left there knows the epoch; it stays known.
+    """
+    epoch = kept_epoch(folder)
+    about = extras.about if epoch is None else {**extras.about, "epoch": epoch}
+    return [write_weights(folder / BEST, network.state_dict(), replace(extras, about=about))]
 
 
 def read_network(folder: Path, build: Callable[[Extras], NetworkT]) -> tuple[NetworkT, Extras]:

@@ -53,6 +53,7 @@ class BaseSystem:
     check_deeply: Any = None
     check_files: Any = None
     check_leaks: Any = None
+    checks_values = False
     reads: Any = None
     surrogates: Mapping[str, Learner] = {}
     baselines: Mapping[str, Learner] = {"persistence": PERSISTENCE, "climatology": CLIMATOLOGY}
@@ -65,11 +66,18 @@ class BaseSystem:
     films_note: str = ""
     """What a reader of the report should know of all its films."""
     render: Any = None
+    play: Any = None
     exports: Mapping[str, Any] = {}
     examples: Mapping[str, Any] = {}
     headline: str = "r2"
+    time_unit: str = "s"
+    """Of lead times."""
     board: Sequence[str] = ()
     """The metrics that leaderboards show beside the headline and the skill, the others on demand; empty: all."""
+    physics: Sequence[str] = ()
+    """The metrics that say whether a surrogate keeps the physics; the report gives them a table of their own."""
+    citations: Mapping[str, str] = {}
+    """What was used -> the work to cite; the name of a surrogate, baseline or oracle only where it is scored."""
     studies: ClassVar[Path | None] = None
     """The folder of its presets: NAME.toml is the plain study, NAME-PRESET.toml the others."""
 
@@ -146,6 +154,10 @@ class BaseSystem:
     def predictions(self, folder: Path) -> Any:
         """How the predictions of one model are kept in a folder."""
         return Emulations(folder) if self.task == "emulation" else Predictions(folder)
+
+    def preferred(self, run: Any, options: Any) -> str | None:
+        """The surrogate that `emulant predict` uses if none is named; None: the study has none."""
+        return next(iter(run.study.surrogates), None)
 
     def derive(self, scores: Any, folder: Path) -> Sequence[Path]:
         """Write what else is made of metrics.csv into `folder`, the run's evaluation/; the files written."""

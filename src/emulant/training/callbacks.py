@@ -18,8 +18,8 @@ from emulant.training.checkpoints import LAST
 from emulant.training.logs import Curves
 from emulant.training.rates import plateau
 from emulant.training.table import TrainingTable
-from emulant.training.weights import BEST, Extras, write_weights
-from emulant.training.workshop import Workshop
+from emulant.training.weights import Extras, write_weights
+from emulant.training.workshop import BEST, Workshop
 
 
 @dataclass(frozen=True)

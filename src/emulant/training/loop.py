@@ -34,8 +34,8 @@ from emulant.training.logs import further_loggers
 from emulant.training.process import threads, torch_seed
 from emulant.training.rates import optimizer_of, rate, set_rate
 from emulant.training.table import TrainingTable
-from emulant.training.weights import BEST, Extras, read_weights
-from emulant.training.workshop import Workshop
+from emulant.training.weights import Extras, read_weights
+from emulant.training.workshop import BEST, Workshop
 
 CHUNK = 16
 """Batches that Lightning hands over at once. Its own work takes about a millisecond a call, as long as a whole step of

@@ -43,6 +43,14 @@ def _of_8_bits(parameters: Iterable[Any], table: TrainingTable) -> Optimizer:
 
 def rate(step: int, steps: int, table: TrainingTable) -> float | None:
     """The learning rate of a step (from 0) of `steps`; None: leave it to the plateau."""
+    length = -(-steps // table.stages)
+    stage, within = divmod(step, length)
+    found = _rate_within(within, length, table)
+    return None if found is None else found * table.stage_factor**stage
+
+
+def _rate_within(step: int, steps: int, table: TrainingTable) -> float | None:
+    """The same, of one stage."""
     warm = round(table.warmup * steps)
     if step < warm:
         return table.learning_rate * (step + 1) / warm

@@ -44,6 +44,10 @@ class TrainingTable(Table):
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """The share of all steps in which the learning rate rises from 0 on a line."""
     scheduler: Literal["plateau", "cosine", "none"] = "plateau"
+    stages: Annotated[int, Field(ge=1)] = 1
+    """How often warm-up and scheduler are run through, one after the other."""
+    stage_factor: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """What the learning rate of every further stage is multiplied by."""
     minimum_learning_rate: Annotated[float, Field(ge=0)] = 0.0
     """Where `cosine` ends and `plateau` stops falling."""
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
@@ -71,6 +75,8 @@ class TrainingTable(Table):
     """A name that Lightning knows: `auto`, `ddp`, ..."""
     threads: Annotated[int, Field(ge=1)] = 1
     """Threads of torch on the CPU. Bits are promised for a fixed number only."""
+    loader_workers: Annotated[int, Field(ge=1)] = 4
+    """Threads that make batches ahead, where batches must be made; they are the same for any number."""
     loggers: tuple[Logger, ...] = ("csv",)
     """Where the training curves go; the CSV is always written."""
 

@@ -17,9 +17,8 @@ from torch import Tensor
 from emulant.dataset.atomic import write_bytes
 from emulant.dataset.seams import Array
 from emulant.errors import SurrogateError
+from emulant.training.workshop import ABOUT
 
-BEST = "best.safetensors"
-ABOUT = "emulant"
 FITTED = "fitted/"
 
 

@@ -17,7 +17,7 @@ from emulant.systems.flavor.options import ExportOptions
 from emulant.systems.flavor.tables import MixingTable, MultitaskTable, PrescriptionTable, ProfileTable, UntrainedTable
 
 PRESCRIPTION = "emulant.systems.flavor.prescriptions:Prescription"
-FIGURES = {"errors": ("ladder", "depth", "scatter", "growth"), "views": ("plane", "conservation", "curves")}
+FIGURES = {"errors": ("ladder", "depth", "scatter", "growth"), "views": ("plane", "conservation")}
 LABELS_FROM = 10**6
 """Case numbers from here on are cells with labels of linear analysis alone, so that either kind can grow."""
 LABELS_PER_SHARD = 16
@@ -38,8 +38,7 @@ class Flavor(BaseSystem):
     board = (
         "skill_f4",
         *(f"rms_f4_minus_{rival}" for rival in ("box3d", "profile", "untrained")),
-        *("growth_error_p50", "growth_error_p95", "stability_error", "stable_false_positive"),
-        *("unphysical_fraction", "excluded_fraction"),
+        *("growth_error_p50", "growth_error_p95", "stability_error", "coverage_68"),
     )
     studies = Path(__file__).parent / "studies"
     kernels = (
@@ -70,6 +69,20 @@ class Flavor(BaseSystem):
     }
     examples: Mapping[str, Any] = {"nsm1": "emulant.systems.flavor.predict:nsm1"}
     probe = "emulant.systems.flavor.evaluation:probe"
+    play = "emulant.systems.flavor.play:play"
+    physics = (
+        "eln_violation",
+        "trace_violation",
+        "unphysical_fraction",
+        "stable_altered",
+        "rotation_error",
+        "mirror_error",
+    )
+    citations: Mapping[str, str] = {
+        "instability criterion": "T. Morinaga (2022); arXiv:2402.08896",
+        "box3d": "M. Zaizen and H. Nagakura (2023); S. Richers et al. (2024); family of arXiv:2307.11129",
+        "multitask": "after arXiv:2409.04405",
+    }
     limits: Sequence[str] = (
         "The truth is a one-dimensional, homogeneous, collisionless box without vacuum mixing: not what a global "
         "simulation of neutrino quantum kinetics would give.",

@@ -14,10 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emulant.dataset.seams import Array, Dataset
-from emulant.systems.halos.baselines import Trained, Transfer, identity_maps
+from emulant.systems.halos.baselines import identity_maps
 from emulant.systems.halos.pasting import MARGIN, Places, fading
 from emulant.systems.halos.radii import r200c
 from emulant.systems.halos.sight import PIVOT
+from emulant.systems.halos.trained import Trained
+from emulant.systems.halos.transfer import Transfer
 
 Maps = NDArray[np.float64]
 

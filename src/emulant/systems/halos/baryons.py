@@ -55,7 +55,11 @@ class Astrophysics:
         return stars, bound / (1 + 0.2 * self.A_SN2 * (1e12 / mass) ** 0.5)
 
     def enclosed(self) -> tuple[Array, Array, Array]:
-        """Enclosed fractions of stars, bound and ejected gas at `profiles.RADII`."""
+        """Enclosed fractions of stars, bound and ejected gas at `profiles.RADII`.
+
+        The edge goes with the root of A_AGN2: with A_AGN2 itself, weak feedback would gather gas more than dark matter
+        is gathered (1.11 times the power at k = 2.5 h/Mpc for A_AGN2 = .5).
+        """
         edge = EDGE * self.A_AGN2**0.5
         return (
             profiles.exponential(0.05),

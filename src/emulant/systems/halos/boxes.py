@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ from emulant.dataset.atomic import write_text
 from emulant.dataset.seams import Array, CaseResult
 from emulant.dataset.seeds import stream
 from emulant.systems.halos import mesh, plan, snapshots
-from emulant.systems.halos.baryons import Astrophysics, baryonify
+from emulant.systems.halos.baryons import Astrophysics, Baryonified, baryonify
 from emulant.systems.halos.box import SPECIES, Halos
-from emulant.systems.halos.catalogue import find
+from emulant.systems.halos.catalogue import Catalogue, find
 from emulant.systems.halos.config import HalosConfig, SystemTable
 from emulant.systems.halos.cosmology import Cosmology
 from emulant.systems.halos.gravity import Lattice, evolve, overdensity
@@ -25,28 +26,44 @@ FOLDER = "simulations"
 SUITE = "SB35"
 
 
-def simulate(box: plan.Box, config: HalosConfig) -> CaseResult:
-    """Dark matter once, gas and stars for every vector of feedback; pure in (box, config)."""
+@dataclass(frozen=True)
+class DarkMatter:
+    """A box of dark matter and its halos: what all simulations of the box begin with."""
+
+    number: int
+    particles: Array
+    """(N, 3) Mpc/h, float32."""
+    particle_mass: float
+    """Msun/h."""
+    catalogue: Catalogue
+
+    def with_baryons(self, parameters: Mapping[str, float], config: HalosConfig) -> Baryonified:
+        """Its matter under the feedback of a simulation; the cosmology must be that of the box."""
+        share, size = Cosmology.of(parameters).baryon_fraction, config.system.box_size
+        physics = Astrophysics.of(parameters)
+        return baryonify(self.particles, self.catalogue, size, share, physics, config.seed, self.number)
+
+
+def dark_matter(box: plan.Box, config: HalosConfig) -> DarkMatter:
+    """The dark matter of a box; pure in (box, config)."""
     system, cosmology = config.system, Cosmology.of(next(iter(box.simulations.values())))
     coarse, fine = _dark_matter(box, config.seed, system, cosmology)
-    particle_mass = cosmology.matter_density * system.box_size**3 / len(fine)
-    catalogue = find(coarse, fine, particle_mass, system.box_size, cosmology.matter_density, config.seed, box.number)
-    halos = catalogue.halos
+    mass = cosmology.matter_density * system.box_size**3 / len(fine)
+    catalogue = find(coarse, fine, mass, system.box_size, cosmology.matter_density, config.seed, box.number)
+    return DarkMatter(box.number, fine, mass, catalogue)
+
+
+def simulate(box: plan.Box, config: HalosConfig) -> CaseResult:
+    """Dark matter once, gas and stars for every vector of feedback; pure in (box, config)."""
+    dark = dark_matter(box, config)
+    halos = dark.catalogue.halos
     arrays: dict[str, Array] = {
-        "dmo": fine,
+        "dmo": dark.particles,
         **{name: getattr(halos, name) for name in ("centers", "m200c", "r200c", "fof_mass")},
-        "lengths": np.array([len(member) for member in catalogue.members], dtype=np.int64),
+        "lengths": np.array([len(member) for member in dark.catalogue.members], dtype=np.int64),
     }
     for simulation, parameters in box.simulations.items():
-        painted = baryonify(
-            fine,
-            catalogue,
-            system.box_size,
-            cosmology.baryon_fraction,
-            Astrophysics.of(parameters),
-            config.seed,
-            box.number,
-        )
+        painted = dark.with_baryons(parameters, config)
         arrays |= {
             f"{simulation}/dm": painted.dm,
             f"{simulation}/gas": painted.gas[~painted.is_star],
@@ -55,8 +72,8 @@ def simulate(box: plan.Box, config: HalosConfig) -> CaseResult:
     record = {
         "simulations": list(box.simulations),
         "parameters": dict(next(iter(box.simulations.values()))),
-        "box_size": system.box_size,
-        "particle_mass": particle_mass,
+        "box_size": config.system.box_size,
+        "particle_mass": dark.particle_mass,
         "table": _table(config),
     }
     return CaseResult(box.number, arrays, record)

@@ -17,8 +17,9 @@ from emulant.errors import DataError, UsageError
 from emulant.systems.halos import boxes
 from emulant.systems.halos.box import Particles
 from emulant.systems.halos.camels import DARK, Snapshot
-from emulant.systems.halos.config import HalosConfig
+from emulant.systems.halos.config import HalosConfig, SystemTable
 from emulant.systems.halos.extraction import extract
+from emulant.systems.halos.options import ExportOptions
 from emulant.systems.halos.plan import simulation_names
 from emulant.systems.halos.shards import DOCUMENTED, SAMPLE, write_samples
 
@@ -37,8 +38,19 @@ def files(run: Any, splits: Sequence[str], target: Path, options: Table) -> list
     return written
 
 
-def large_scale(run: Any, _splits: Sequence[str], target: Path, options: Table) -> list[Path]:
-    """The samples below a folder once more, with `large_scale` taken from the simulations that the study names.
+def document_of(root: Path) -> dict[str, Any] | None:
+    """The study of a folder of such files, as far as they tell; None if it holds none. The box is that of CAMELS."""
+    path = next((path for path in root.rglob("sim_*.npz") if SAMPLE.fullmatch(path.name)), None)
+    if path is None:
+        return None
+    resolution = len(read_arrays(path, ["condition"])["condition"])
+    system = SystemTable()
+    npix = round(resolution * system.box_size / system.scales[0])
+    return {"system": {"name": "halos", "resolution": resolution, "npix": npix}}
+
+
+def large_scale(run: Any, _splits: Sequence[str], target: Path, options: ExportOptions) -> list[Path]:
+    """The samples below a folder once more, with `large_scale` taken from the simulations of `--nbody` or the study.
 
     A sample needs the rotation that it was seen under, and must come out of its simulation again; what does not is
     refused, after all others are written.
@@ -47,7 +59,7 @@ def large_scale(run: Any, _splits: Sequence[str], target: Path, options: Table) 
         DataError: Samples were refused, or a simulation cannot be read.
         UsageError: There are no samples, or they would be overwritten.
     """
-    root, config = run.folder.root, run.study.config
+    root, config = run.folder.root, _of_simulations(run.study.config, options.nbody)
     found = [path for path in sorted(root.rglob("sim_*.npz")) if SAMPLE.fullmatch(path.name)]
     if not found:
         raise UsageError(f"{root}: holds no file of the form sim_0_halo_0_rot_0.npz.")
@@ -73,6 +85,16 @@ def large_scale(run: Any, _splits: Sequence[str], target: Path, options: Table) 
             f"The other {len(written)} are written.",
         )
     return written
+
+
+def _of_simulations(config: HalosConfig, nbody: Path | None) -> HalosConfig:
+    """The configuration with files of CAMELS as its source, if somebody says where they are."""
+    if nbody is None:
+        return config
+    if not nbody.is_dir():
+        raise UsageError(f"--nbody {nbody}: there is no such folder.")
+    source = config.system.source.model_copy(update={"kind": "camels", "nbody": str(nbody), "hydro": "", "fof": ""})
+    return config.model_copy(update={"system": config.system.model_copy(update={"source": source})})
 
 
 def _simulation(path: Path) -> int:

@@ -64,6 +64,7 @@ def gallery(run: Any) -> Drawing | None:
         f"Below, {scales[0]:g} Mpc/h across: what the box with baryons holds, and what is painted (one draw). "
         "Logarithmic; the colours of a row are those of its truth, black is empty.",
         f"Maps of dark matter, gas and stars of one halo: the truth beside {', '.join(painted)}",
+        "maps",
     )
 
 
@@ -145,6 +146,7 @@ def calibration(run: Any) -> Drawing | None:
         "How wide the draws are",
         "Share of cutouts whose true mass lies in the central 68 % and 95 % of the draws, by rank. Dashed: nominal.",
         "Coverage of the central 68 and 95 per cent: " + _spoken(rows, models, "coverage_68", ALL),
+        "physics",
     )
 
 
@@ -176,6 +178,7 @@ def response(run: Any) -> Drawing | None:
         "Response to feedback",
         "One parameter is moved at a time; changes of log gas and log stars of halos, painted against true.",
         "Correlation of painted with true changes: " + _spoken(rows, models, "response_r", names),
+        "physics",
     )
 
 
@@ -205,7 +208,9 @@ def _panels(
         lines = -(-len(groups) // columns)
         figure = Figure(figsize=(WIDTH, 1.0 + 1.45 * lines))
         high = 1 - 0.58 / (1.0 + 1.45 * lines)
-        grid = GridSpec(lines, columns, figure, left=0.14, right=0.98, bottom=0.16, top=high, wspace=0.3, hspace=0.3)
+        low = 0.42 / (1.0 + 1.45 * lines)
+        apart = 0.3 if columns < 3 else 0.5
+        grid = GridSpec(lines, columns, figure, left=0.14, right=0.98, bottom=low, top=high, wspace=apart, hspace=0.3)
         look = looks(kinds, theme)
         for place, species in enumerate(groups):
             axes = figure.add_subplot(grid[place // columns, place % columns])
@@ -213,9 +218,9 @@ def _panels(
                 curve = _curve(rows, model, metric, species)
                 if curve is None:
                     continue
-                x, value, low, top = curve
+                x, value, least, most = curve
                 if kinds[model] == "surrogate":
-                    axes.fill_between(x, low, top, color=look[model].color, alpha=0.15, lw=0)
+                    axes.fill_between(x, least, most, color=look[model].color, alpha=0.15, lw=0)
                 line = look[model]
                 axes.plot(
                     x, value, color=line.color, ls=line.dashes, lw=line.width, marker=line.marker, ms=3, label=model
@@ -239,6 +244,7 @@ def _panels(
         heading,
         f"{caption} Bands: confidence intervals over simulations, of the surrogates.",
         f"{heading}: " + _spoken(rows, models, metric, groups),
+        "lead_time",
     )
 
 

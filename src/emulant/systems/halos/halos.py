@@ -12,7 +12,7 @@ from emulant.dataset.tables import Table
 from emulant.systems.base import BaseSystem
 from emulant.systems.halos import plan
 from emulant.systems.halos.config import HalosConfig, HalosEvaluation
-from emulant.systems.halos.options import PredictOptions
+from emulant.systems.halos.options import ExportOptions, PredictOptions
 from emulant.systems.halos.tables import FlowTable, OneHaloTable, TransferTable, UNetTable
 
 _BASELINES, _REFERENCES = "emulant.systems.halos.baselines", "emulant.systems.halos.references"
@@ -34,16 +34,18 @@ class Halos(BaseSystem):
     task = "emulation"
     Evaluation = HalosEvaluation
     PredictOptions = PredictOptions
+    ExportOptions = ExportOptions
     headline = "crps"
     board = ("crps", "star_occupancy", "star_jaccard", "peak_ratio")
     probe = "emulant.systems.halos.probe:probe"
+    play = "emulant.systems.halos.play:play"
     surrogates: Mapping[str, Learner] = {
-        "unet": Learner(UNetTable, "emulant.systems.halos.painter:UNetPainter", extra="torch"),
-        "flow": Learner(FlowTable, "emulant.systems.halos.painter:FlowPainter", extra="torch"),
+        "unet": Learner(UNetTable, "emulant.systems.halos.networks:UNetPainter", extra="torch"),
+        "flow": Learner(FlowTable, "emulant.systems.halos.networks:FlowPainter", extra="torch"),
     }
     baselines: Mapping[str, Learner] = {
         "identity": Learner(Table, f"{_BASELINES}:Identity"),
-        "transfer": Learner(TransferTable, f"{_BASELINES}:Transfer"),
+        "transfer": Learner(TransferTable, "emulant.systems.halos.transfer:Transfer"),
         "one_halo": Learner(OneHaloTable, f"{_BASELINES}:OneHalo"),
         "transfer_scatter": Learner(TransferTable, f"{_REFERENCES}:TransferScatter"),
         "untrained": Learner(Table, f"{_REFERENCES}:Untrained"),
@@ -52,6 +54,15 @@ class Halos(BaseSystem):
     figures: Mapping[str, Any] = {
         name: f"emulant.systems.halos.figures:{name}"
         for name in ("gallery", "spectra", "cutout_spectra", "correction", "profiles", "calibration", "response")
+    }
+    physics = ("mass_bias", "mass_scatter")
+    citations: Mapping[str, str] = {
+        "linear power": "D. J. Eisenstein and W. Hu, ApJ 496, 605 (1998)",
+        "particle mesh": "Y. Feng et al., MNRAS 463, 2273 (2016)",
+        "baryons": "A. Schneider and R. Teyssier, JCAP 12, 049 (2015)",
+        "concentrations": "A. R. Duffy et al., MNRAS 390, L64 (2008)",
+        "parameters and file layout": "F. Villaescusa-Navarro et al., the CAMELS Multifield Dataset (2022)",
+        "flow": "Y. Lipman et al., Flow matching for generative modeling (2023)",
     }
     exports: Mapping[str, Any] = {
         "files": "emulant.systems.halos.exports:files",
@@ -115,6 +126,12 @@ class Halos(BaseSystem):
         asked = [number for box in plan.in_split(config, folder.name) for number in box.simulations]
         return open_split(folder, asked)
 
+    def recognise(self, root: Path) -> dict[str, Any] | None:
+        """The study of a folder of the source document's NPZ files; None if this is not one."""
+        from emulant.systems.halos.exports import document_of
+
+        return document_of(root)
+
     def check(self, dataset: Dataset) -> Iterable[Finding]:
         from emulant.systems.halos.checks import check
 
@@ -145,6 +162,15 @@ class Halos(BaseSystem):
         from emulant.systems.halos.metrics import scoring
 
         return scoring(run)
+
+    def preferred(self, run: Any, options: Any) -> str | None:
+        """`flow` if several draws are asked for, else the painter that scored best on validation samples."""
+        names: list[str] = list(run.study.surrogates)
+        if len(names) < 2:
+            return names[0] if names else None
+        if options.samples > 1 and "flow" in names:
+            return "flow"
+        return min(names, key=lambda name: float(run.model(name).model.score))
 
     def predict(self, surrogate: Any, source: Path, target: Path, options: Any, config: HalosConfig) -> None:
         from emulant.systems.halos.predict import paint_snapshot

@@ -87,19 +87,25 @@ def pk_ratio(truth: Array, painted: Array, info: Info) -> Array:
 
 def r_k(truth: Array, painted: Array, info: Info) -> Array:
     """(C, bands) correlation of the waves; of several draws the mean."""
-    return _correlation(truth, painted, side(info))
+    return correlation(truth, painted, side(info))
 
 
 def r_k_correction(truth: Array, painted: Array, info: Info, *, species: str) -> Array:
     """The same of what baryons change: the species less its cosmic share of the dark-matter-only map."""
     known = shown(info, "condition", "params")
     share = baryon_fraction(known["params"], names_of(info["geometry"]))
-    factor = {"dm": 1 - share, "gas": share, "stars": 0 * share, "total": 1 + 0 * share}[species]
-    start = factor[:, None, None] * known["condition"]
-    return _correlation(truth - start, painted - start[:, None], side(info))
+    start = cosmic_share(species, share)[:, None, None] * known["condition"]
+    return correlation(truth - start, painted - start[:, None], side(info))
 
 
-def _correlation(truth: Array, painted: Array, length: float) -> Array:
+def cosmic_share(species: str, baryons: Array) -> Array:
+    """What a species would have of all matter if baryons did nothing, given f_b."""
+    shares = {"dm": 1 - baryons, "gas": baryons, "stars": 0 * baryons, "total": 1 + 0 * baryons}
+    return np.asarray(shares[species])
+
+
+def correlation(truth: Array, painted: Array, length: float) -> Array:
+    """(C, bands) of (C, n, n) with (C, S, n, n), the mean over draws; maps without waves correlate with nothing."""
     cross = band_power(painted, length, np.broadcast_to(truth[:, None], painted.shape))
     scale = np.sqrt(band_power(painted, length) * band_power(truth, length)[:, None])
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -209,7 +215,7 @@ def _metric(function: Scored, species: str, meaning: str, **about: Any) -> Metri
 
 
 def _all() -> dict[str, Metric]:
-    found = {"crps": Metric(_mean_crps, "dex", "CRPS of log10 mass, mean of the species", "lower")}
+    found = {"crps": Metric(mean_crps, "dex", "CRPS of log10 mass, mean of the species", "lower")}
     for species in ALL:
         for name, (function, meaning, about) in _MASSES.items():
             chosen = partial(function, species=species) if name == "r_k_correction" else function
@@ -219,7 +225,8 @@ def _all() -> dict[str, Metric]:
     return found
 
 
-def _mean_crps(truth: Fields, prediction: Fields, info: Info) -> Array:
+def mean_crps(truth: Fields, prediction: Fields, info: Info) -> Array:
+    """(C,) the mean over species; NaN where one of them is not there."""
     each = [crps(maps_of(truth, species), maps_of(prediction, species), info) for species in SPECIES]
     return np.asarray(np.mean(each, axis=0))
 

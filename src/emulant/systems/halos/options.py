@@ -1,4 +1,4 @@
-"""The flags that `emulant predict` has for halos."""
+"""The flags that `emulant predict` and `emulant export` have for halos."""
 
 from __future__ import annotations
 
@@ -24,3 +24,10 @@ class PredictOptions(Table):
     """Halos that are painted at once."""
     format: Literal["npz", "hdf5", "npy"] = "npz"
     """`npz` is always written; the others besides."""
+
+
+class ExportOptions(Table):
+    """The flags of `emulant export`."""
+
+    nbody: Path | None = None
+    """Of `--format large-scale`: the folder of the dark-matter-only `SB35_*`; by default the study says it."""

@@ -1,8 +1,9 @@
-"""Networks that paint dark matter, gas and stars into a cutout of a dark-matter-only box."""
+"""What networks that paint dark matter, gas and stars into a dark-matter-only cutout have in common."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -15,16 +16,17 @@ from torch import Tensor, nn
 from emulant.dataset.memory import Remembered
 from emulant.dataset.seams import Array, Dataset, Fields
 from emulant.dataset.seeds import stream
+from emulant.engines.local import available_cores
 from emulant.errors import DataError, SurrogateError
-from emulant.surrogates.generative import FREQUENCIES, OBJECTIVES, Objective, time_features
 from emulant.surrogates.networks import read_network, tensor, write_network
 from emulant.surrogates.unet import UNet
 from emulant.systems.halos.background import Background
-from emulant.systems.halos.baselines import Trained
+from emulant.systems.halos.metrics import mean_crps
 from emulant.systems.halos.normalisation import FILES, Normalisation
-from emulant.systems.halos.sight import CHANNELS, DENSITY, OCCUPANCY, SHOWN, Sight, draw, pieces, turned
-from emulant.systems.halos.tables import FlowTable, PainterTable, UNetTable
-from emulant.training.batches import Batch, Loss, TrainingData, shuffled
+from emulant.systems.halos.sight import CHANNELS, OCCUPANCY, SHOWN, Sight, draw, pieces, turned
+from emulant.systems.halos.tables import PainterTable
+from emulant.systems.halos.trained import Trained
+from emulant.training.batches import Batch, TrainingData, shuffled
 from emulant.training.process import initialised, threads
 from emulant.training.weights import Extras
 from emulant.training.workshop import Workshop
@@ -32,6 +34,10 @@ from emulant.training.workshop import Workshop
 MEMORY = 1 << 31
 """Bytes of training samples that are kept in memory; the rest is read again every epoch."""
 SHAPE = ("width", "multiples")
+JUDGED, DRAWS = 48, 4
+"""Validation samples that a trained painter is scored on, and draws of each."""
+UNSCORED = 1e30
+"""The score of a painter that has seen no validation samples: worse than any other."""
 VALIDATION = 1 << 20
 """Seeds of the random numbers of validation lie beyond those of any epoch."""
 
@@ -46,10 +52,12 @@ class Painting:
     """A pixel has stars if its occupancy channel lies above."""
     factors: NDArray[np.float64] = field(default_factory=lambda: np.ones(3))
     """By which masses of dm, gas and stars are multiplied."""
+    score: float = UNSCORED
+    """CRPS of log10 mass on validation samples, dex, the mean of the species."""
 
 
 class Painter:
-    """What both networks do alike; `UNetPainter` and `FlowPainter` say what they are shown and how they paint."""
+    """What both networks do alike; those of `networks` say what they are shown and how they paint."""
 
     Config: ClassVar[type[PainterTable]] = PainterTable
     kind: ClassVar[str]
@@ -109,6 +117,8 @@ class Painter:
         data = TrainingData(type(self).loss, batches, length, held, type(self).parts)
         loop.train(network, data, table, workshop=self.workshop, extras=self._extras())
         self._calibrate(train, seed)
+        if validation is not None:
+            self._judge(validation, seed)
 
     def predict(self, inputs: Any, *, samples: int = 1, seed: int = 0) -> dict[str, Array]:
         """`target` (C, S, 3, r, r) Msun/h per pixel.
@@ -149,9 +159,9 @@ class Painter:
         except DataError as error:
             raise SurrogateError(f"{folder / FILES[0]}: {error.what}", "Train it again.") from error
         sight = Sight.restored(extras.about, extras.arrays, normalisation)
-        gate, factors = float(extras.arrays["gate"]), extras.arrays["factors"]
+        gate, factors, score = (extras.arrays[name] for name in ("gate", "factors", "score"))
         painter.background = Background.load(folder, Trained(sight.geometry, sight.parameters))
-        painter.model = Painting(sight, _channels_last(network), gate, factors)
+        painter.model = Painting(sight, channels_last(network), float(gate), factors, float(score))
         return painter
 
     # -- inside
@@ -164,13 +174,14 @@ class Painter:
     def _extras(self) -> Extras:
         painting = self._fitted()
         shape = {name: getattr(self.config, name) for name in SHAPE}
-        arrays = {"gate": np.array(painting.gate), "factors": painting.factors}
+        numbers = {"gate": painting.gate, "factors": painting.factors, "score": painting.score}
+        arrays = {name: np.asarray(number) for name, number in numbers.items()}
         return Extras({"kind": self.kind, **shape, **painting.sight.about()}, painting.sight.arrays() | arrays)
 
     def _unet(self, sight: Sight, inputs: int, vector: int) -> nn.Module:
         config = self.config
         network = UNet(sight.images + inputs, CHANNELS, sight.vector + vector, config.width, config.multiples)
-        return _channels_last(network)
+        return channels_last(network)
 
     def _examples(self, sight: Sight, fields: Fields, rng: np.random.Generator) -> Batch:
         (shown, vector), asked = sight.shown(fields), sight.asked(fields)
@@ -194,13 +205,14 @@ class Painter:
         return np.stack(made, axis=1)
 
     def _raw(self, fields: Fields, samples: int, seed: int) -> NDArray[np.float32]:
-        """(C, S, 4, r, r) the channels of the network, `batch_samples` images at a time."""
+        """(C, S, 4, r, r) the channels of the network, `batch_samples` images at a time on every core."""
         painting = self._fitted()
         shown, vector = painting.sight.shown(fields)
         made = np.empty((len(shown), samples, CHANNELS, *shown.shape[2:]), np.float32)
         device = next(painting.network.parameters()).device
         order = np.array([(case, number) for case in range(len(shown)) for number in range(samples)]).reshape(-1, 2)
-        for part in pieces(len(order), self.config.batch_samples):
+
+        def paint(part: slice) -> None:
             cases, draws = order[part].T
             noise = np.stack(
                 [_noise(shown[case], int(number), seed) for case, number in zip(cases, draws, strict=True)]
@@ -208,6 +220,9 @@ class Painter:
             with torch.no_grad():
                 given = (tensor(array).to(device) for array in (shown[cases], vector[cases], noise))
                 made[cases, draws] = self._channels(painting.network, *given).cpu().numpy()
+
+        with ThreadPoolExecutor(available_cores() if device.type == "cpu" else 1) as pool:
+            list(pool.map(paint, pieces(len(order), self.config.batch_samples)))
         return made
 
     def _calibrate(self, train: Dataset, seed: int) -> None:
@@ -226,75 +241,20 @@ class Painter:
         factors = truth.sum(axis=(0, 2, 3)) / np.maximum(maps.sum(axis=(0, 2, 3)), 1e-300)
         self.model = replace(painting, gate=gate, factors=factors)
 
-
-class UNetPainter(Painter):
-    """One network, asked once: the mean in log space."""
-
-    Config: ClassVar[type[PainterTable]] = UNetTable
-    kind: ClassVar[str] = "unet"
-    parts: ClassVar[Mapping[str, Literal["mean", "max"]]] = {"smooth": "mean", "stars": "mean", "occupancy": "mean"}
-
-    def _network(self, sight: Sight) -> nn.Module:
-        return self._unet(sight, 0, 0)
-
-    def _batch(self, shown: Array, vector: Array, asked: Array, rng: np.random.Generator) -> Batch:
-        return tensor(shown), tensor(vector), tensor(asked)
-
-    @staticmethod
-    def loss(network: nn.Module, batch: Batch) -> Loss:
-        """Mean squares of dark matter, gas and, where there are some, stars; cross entropy of whether there are."""
-        shown, vector, asked = batch
-        found = network(shown, vector)
-        occupied = (asked[:, OCCUPANCY] > 0).to(found.dtype)
-        stars = ((found[:, DENSITY] - asked[:, DENSITY]).square() * occupied).sum() / occupied.sum().clamp_min(1)
-        present = nn.functional.binary_cross_entropy_with_logits(found[:, OCCUPANCY], occupied)
-        smooth = nn.functional.mse_loss(found[:, :2], asked[:, :2])
-        return smooth + 0.5 * stars + present, {"smooth": smooth, "stars": stars, "occupancy": present}
-
-    def _channels(self, network: nn.Module, shown: Tensor, vector: Tensor, noise: Tensor) -> Tensor:
-        channels: Tensor = network(shown, vector)
-        return channels
-
-    def _paint(self, fields: Fields, samples: int, seed: int) -> NDArray[np.float32]:
-        return super()._paint(fields, 1, seed)  # every draw would be the same
+    def _judge(self, validation: Dataset, seed: int) -> None:
+        """Score some of the validation samples: which painter is the best must not be asked of a test split."""
+        cases = validation.cases["case"].to_numpy()
+        if not len(cases):
+            return
+        chosen = np.unique(np.linspace(0, len(cases) - 1, JUDGED).round().astype(int))
+        fields = validation.read([*SHOWN, "target"], cases[chosen].tolist())
+        with threads(1):
+            painted = self._paint(fields, DRAWS, seed)
+        score = float(np.nanmean(mean_crps(fields, {"target": painted}, {})))
+        self.model = replace(self._fitted(), score=score)
 
 
-class FlowPainter(Painter):
-    """Noise turned into maps in a few steps, each time into others."""
-
-    Config: ClassVar[type[PainterTable]] = FlowTable
-    kind: ClassVar[str] = "flow"
-
-    @property
-    def objective(self) -> Objective:
-        return OBJECTIVES[self.config.objective]
-
-    def _network(self, sight: Sight) -> nn.Module:
-        return self._unet(sight, CHANNELS, 2 * FREQUENCIES)
-
-    def _batch(self, shown: Array, vector: Array, asked: Array, rng: np.random.Generator) -> Batch:
-        """Times are spread over the batch: one in each of as many equal parts of [0, 1]."""
-        count = len(asked)
-        time = tensor((rng.permutation(count) + rng.uniform(size=count)) / count)
-        noise = tensor(rng.standard_normal(asked.shape, np.float32))
-        state, answer = self.objective.pose(noise, tensor(asked), time)
-        return torch.cat([tensor(shown), state], dim=1), torch.cat([tensor(vector), time_features(time)], dim=1), answer
-
-    @staticmethod
-    def loss(network: nn.Module, batch: Batch) -> Loss:
-        """Mean square of the answer's error."""
-        seen, vector, answer = batch
-        return nn.functional.mse_loss(network(seen, vector), answer)
-
-    def _channels(self, network: nn.Module, shown: Tensor, vector: Tensor, noise: Tensor) -> Tensor:
-        def answer(state: Tensor, time: Tensor) -> Tensor:
-            found: Tensor = network(torch.cat([shown, state], dim=1), torch.cat([vector, time_features(time)], dim=1))
-            return found
-
-        return self.objective.sample(answer, noise, self.config.steps, self.config.solver)
-
-
-def _channels_last(network: nn.Module) -> nn.Module:
+def channels_last(network: nn.Module) -> nn.Module:
     """The layout in which convolutions are twice as fast on a CPU."""
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 

@@ -1,6 +1,7 @@
-"""What is measured of a painter on whole boxes and on moved parameters, which single cutouts do not show.
+"""What is measured of a painter on whole boxes, on moved parameters and in more steps, which no prediction shows.
 
-Every test simulation is painted from its unrotated cutouts, pasted and compared with the truth of the whole box. In
+Every test simulation is painted from its unrotated cutouts, pasted and compared with the truth of the whole box, and
+with what pasting would make of the true cutouts. In
 `test_response`, where simulations of a box differ in one parameter of feedback, the change that the painter sees is
 compared with the true one. A value of a box stands at its first case, NaN at the others.
 """
@@ -8,7 +9,7 @@ compared with the true one. A value of a box stands at its first case, NaN at th
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from emulant.dataset.seams import Array, Dataset, Emulator, Fields, Inputs, Metr
 from emulant.systems.halos.background import background_maps
 from emulant.systems.halos.box import SPECIES
 from emulant.systems.halos.extraction import Geometry
-from emulant.systems.halos.metrics import ALL
+from emulant.systems.halos.metrics import ALL, correlation, cosmic_share
 from emulant.systems.halos.normalisation import names_of
 from emulant.systems.halos.parameters import ASTROPHYSICS
 from emulant.systems.halos.pasting import Places, paste
@@ -31,6 +32,8 @@ from emulant.systems.halos.spectra import MIDDLES, band_power
 SEEN = ("condition", "large_scale", "params", "halo_mass", "halo_center", "rotation", "simulation", "halo")
 DRAWS = 4
 """Of a painter that draws, of each box."""
+STEPS, FEW = 50, 16
+"""Steps that a painter's own are compared with, and on how many cutouts."""
 RESPONSE = "test_response"
 
 
@@ -57,6 +60,10 @@ def probe(name: str, model: Any, dataset: Dataset, evaluation: Any) -> dict[str,
         if truth is not None:
             for key, values in _of_box(model, painted, fields, truth, dataset.geometry):
                 found[key][rows[: len(values)]] = values
+    if isinstance(model, Stepping) and len(plain):
+        rows = plain[np.unique(np.linspace(0, len(plain) - 1, FEW).round().astype(int))]
+        for key, value in _of_steps(model, {key: array[rows] for key, array in seen.items()}, dataset.geometry):
+            found[key][rows[0]] = value
     if dataset.split == RESPONSE:
         _respond(found, inside, {key: array[plain] for key, array in seen.items()}, dataset, plain)
     return found
@@ -90,16 +97,23 @@ def _of_box(
     """Names and values: one for the box, or one for each of its halos."""
     plan = Geometry(geometry["box_size"], geometry["npix"], geometry["resolution"], tuple(geometry["scales"]))
     places = Places.of(fields["halo_center"], fields["halo_mass"], plan)
-    values = dict(zip(names_of(geometry), fields["params"][0].tolist(), strict=True))
-    background = background_maps(model, truth[0], places, values)
+    parameters = dict(zip(names_of(geometry), fields["params"][0].tolist(), strict=True))
+    background = background_maps(model, truth[0], places, parameters)
     share = float(baryon_fraction(fields["params"][:1], names_of(geometry))[0])
     masses = ((1 - share) * truth[0].sum(), share * truth[0].sum())
     boxes = np.stack([paste(painted[:, draw], places, background, masses) for draw in range(painted.shape[1])])
+    ceiling = paste(np.asarray(fields["target"]), places, background, masses)
     for species in ALL:
         ours, true = _of(boxes, species), _of(truth[1:], species)
         of_truth = band_power(true, plan.box_size)
         error = band_power(ours, plan.box_size).mean(axis=0) / np.where(of_truth > 0, of_truth, np.nan) - 1
-        yield from ((key, error[band : band + 1]) for band, key in enumerate(_band_keys(species)))
+        start = cosmic_share(species, np.array(share)) * truth[0]
+        placed, best = (
+            correlation((true - start)[None], (maps - start)[None], plan.box_size)[0]
+            for maps in (ours, _of(ceiling, species)[None])
+        )
+        for name, values in (("suppression_error", error), (CORRECTION, placed / np.where(best > 0, best, np.nan))):
+            yield from ((key, values[band : band + 1]) for band, key in enumerate(_band_keys(name, species)))
         inside, expected = (np.array([*_around(maps, places, fields)]) for maps in (ours.mean(axis=0), true))
         yield f"halo_mass_bias/{species}", inside / np.where(expected > 0, expected, np.nan) - 1
 
@@ -119,6 +133,27 @@ def _around(box: Array, places: Places, fields: Fields) -> Iterator[float]:
         inside = plan.pixel * np.hypot(along[:, None], across[None, :]) < radius
         rows, columns = ((node + steps) % plan.npix for node in places.nodes[halo])
         yield float(box[np.ix_(rows, columns)][inside].sum())
+
+
+# -- the number of steps ------------------------------------------------------------------------------------------
+
+
+@runtime_checkable
+class Stepping(Protocol):
+    """A painter that goes from noise to a map in steps."""
+
+    def in_steps(self, steps: int) -> Emulator:
+        """The same in so many steps."""
+
+
+def _of_steps(model: Any, fields: Fields, geometry: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """Power of draws over that of the same noise in `STEPS` steps, less 1."""
+    side = float(geometry["scales"][0])
+    quick, slow = (_painted(each, fields, geometry, 1)[:, 0] for each in (model, model.in_steps(STEPS)))
+    for species in ALL:
+        ours, theirs = (band_power(_of(maps, species), side).sum(axis=0) for maps in (quick, slow))
+        ratio = ours / np.where(theirs > 0, theirs, np.nan) - 1
+        yield from zip(_band_keys("step_error", species), ratio.tolist(), strict=True)
 
 
 # -- the response to parameters -----------------------------------------------------------------------------------
@@ -162,12 +197,29 @@ def _respond(
 # -- as scores ----------------------------------------------------------------------------------------------------
 
 
-def _band_keys(species: str) -> tuple[str, ...]:
-    return tuple(f"suppression_error/{species}/{band}" for band in range(len(MIDDLES)))
+CORRECTION = "r_k_correction_box"
 
 
+def _band_keys(name: str, species: str) -> tuple[str, ...]:
+    return tuple(f"{name}/{species}/{band}" for band in range(len(MIDDLES)))
+
+
+_MEANINGS: dict[str, tuple[str, dict[str, Any]]] = {
+    "suppression_error": (
+        "power of the whole painted box over the true one, less 1, by wave number / (h/Mpc)",
+        {"better": "lower"},
+    ),
+    CORRECTION: (
+        "correlation of what baryons change in whole boxes, over that of the true cutouts pasted, by wave number",
+        {"better": "higher", "perfect": 1.0},
+    ),
+    "step_error": (
+        f"power of cutouts over that in {STEPS} steps from the same noise, less 1, by wave number / (h/Mpc)",
+        {"better": "lower"},
+    ),
+}
 KEYS = (
-    *(key for species in ALL for key in _band_keys(species)),
+    *(key for name in _MEANINGS for species in ALL for key in _band_keys(name, species)),
     *(f"halo_mass_bias/{species}" for species in ALL),
     *(f"response_r/{name}" for name in ASTROPHYSICS),
 )
@@ -182,12 +234,12 @@ def _read(*keys: str) -> Any:
 
 
 def _metrics() -> Mapping[str, Metric]:
-    error = "power of the whole painted box over the true one, less 1, by wave number / (h/Mpc)"
     halos = "projected mass inside R200c after pasting over the true one, less 1"
     found = {}
     for species in ALL:
-        score = _read(*_band_keys(species))
-        found[f"suppression_error/{species}"] = Metric(score, "1", error, "lower", horizons=MIDDLES)
+        for name, (meaning, about) in _MEANINGS.items():
+            score = _read(*_band_keys(name, species))
+            found[f"{name}/{species}"] = Metric(score, "1", meaning, horizons=MIDDLES, **about)
         key = f"halo_mass_bias/{species}"
         found[key] = Metric(_read(key), "1", halos, "lower", aggregate="median", horizons=())
     for name in ASTROPHYSICS:

@@ -1,7 +1,8 @@
 """Particles on a grid: all periodic images, rotated, culled to a beam along z', cloud in cell. Compiled, one pass.
 
-Nothing is copied: what a particle costs beyond itself is its share of the grid. Sums are float64. Kernels hold no
-interpreter lock, so that threads can share the work; the parts of the work are fixed, and so are the bytes.
+No particle is copied for good: what it costs beyond itself is its share of the grid, and 13 MB for all. Sums are
+float64. Kernels hold no interpreter lock, so that threads can share the work; the parts of the work are fixed, and so
+are the bytes.
 """
 
 from __future__ import annotations
@@ -14,6 +15,10 @@ from numba import njit
 from numpy.typing import NDArray
 
 Vector = NDArray[np.float64]
+
+STRIPS, DEPTH = 32, 16384
+"""Strips of rows that a grid is filled by, and how many particles wait until one is visited: it then stays in the
+processor's nearest memory, which the whole grid does not fit into."""
 
 kernel = njit(nogil=True, cache=True)
 inner = njit(nogil=True, cache=True, inline="always")
@@ -47,6 +52,34 @@ def _add(grid: Any, u: float, v: float, mass: float, width: int, wraps: bool) ->
             grid[k, m] += right * upper
 
 
+@inner  # type: ignore[untyped-decorator]
+def _nearest(x: float, box_size: float) -> float:
+    """An offset in [-L/2, L/2), without a division for all that come from within the box."""
+    if x >= 0.5 * box_size:
+        x -= box_size
+    elif x < -0.5 * box_size:
+        x += box_size
+    return x if -0.5 * box_size <= x < 0.5 * box_size else x - box_size * math.floor(x / box_size + 0.5)
+
+
+@kernel  # type: ignore[untyped-decorator]
+def _add_all(grid: Any, waiting: Any, count: int, wraps: bool) -> None:
+    for row in range(count):
+        _add(grid, waiting[row, 0], waiting[row, 1], waiting[row, 2], grid.shape[0], wraps)
+
+
+@inner  # type: ignore[untyped-decorator]
+def _queue(grid: Any, waiting: Any, filled: Any, u: float, v: float, mass: float, wraps: bool) -> None:
+    """Let a particle wait for its strip, and visit the strip if enough of them do."""
+    strip = int((u + 1.0) * STRIPS / (grid.shape[0] + 1.0))
+    place = filled[strip]
+    waiting[strip, place, 0], waiting[strip, place, 1], waiting[strip, place, 2] = u, v, mass
+    filled[strip] = place + 1
+    if place + 1 == DEPTH:
+        _add_all(grid, waiting[strip], DEPTH, wraps)
+        filled[strip] = 0
+
+
 @kernel  # type: ignore[untyped-decorator]
 def deposit_all(
     grid: Any, positions: Any, masses: Vector, center: Vector, rotation: Any, box_size: float, npix: int
@@ -74,15 +107,19 @@ def deposit_all(
     r10, r11, r12 = rotation[1, 0], rotation[1, 1], rotation[1, 2]
     r20, r21, r22 = rotation[2, 0], rotation[2, 1], rotation[2, 2]
     reach = 0.75 * box_size * box_size * (1.0 + 1e-9)
+    aligned = r00 == 1.0 and r11 == 1.0 and r22 == 1.0
+    waiting, filled = np.empty((STRIPS, DEPTH, 3)), np.zeros(STRIPS, np.int64)
     for p in range(len(positions)):
-        x = np.float64(positions[p, 0]) - center[0]
-        y = np.float64(positions[p, 1]) - center[1]
-        z = np.float64(positions[p, 2]) - center[2]
-        x -= box_size * math.floor(x / box_size + 0.5)
-        y -= box_size * math.floor(y / box_size + 0.5)
-        z -= box_size * math.floor(z / box_size + 0.5)
-        if not abs(x) + abs(y) + abs(z) + abs(masses[p * each]) < np.inf:
+        mass = masses[p * each]
+        x = _nearest(np.float64(positions[p, 0]) - center[0], box_size)
+        y = _nearest(np.float64(positions[p, 1]) - center[1], box_size)
+        z = _nearest(np.float64(positions[p, 2]) - center[2], box_size)
+        if not abs(x) + abs(y) + abs(z) + abs(mass) < np.inf:
             bad += 1
+            continue
+        if aligned:  # the nearest image is the one in the box
+            if low <= x < high and low <= y < high:
+                _queue(grid, waiting, filled, x * scale + offset, y * scale + offset, mass, wraps)
             continue
         # of a coordinate in [-L/2, L/2] only itself and the image across the nearer face can be in reach
         for a in range(2):
@@ -96,11 +133,14 @@ def deposit_all(
                     zc = z if c == 0 else z - math.copysign(box_size, z)
                     if across + zc * zc > reach:
                         continue
-                    depth = r20 * xa + r21 * yb + r22 * zc
+                    if not -half <= r20 * xa + r21 * yb + r22 * zc < half:
+                        continue
                     u = r00 * xa + r01 * yb + r02 * zc
                     v = r10 * xa + r11 * yb + r12 * zc
-                    if -half <= depth < half and low <= u < high and low <= v < high:
-                        _add(grid, u * scale + offset, v * scale + offset, masses[p * each], width, wraps)
+                    if low <= u < high and low <= v < high:
+                        _queue(grid, waiting, filled, u * scale + offset, v * scale + offset, mass, wraps)
+    for strip in range(STRIPS):
+        _add_all(grid, waiting[strip], filled[strip], wraps)
     return bad
 
 

@@ -12,17 +12,11 @@ from emulant.dataset.tables import Table
 from emulant.errors import SurrogateError
 from emulant.surrogates import read_weights
 from emulant.systems.halos.background import Background
-from emulant.systems.halos.baselines import (
-    SPECIES_COUNT,
-    Identity,
-    Maps,
-    Trained,
-    Transfer,
-    read_trained,
-    write_trained,
-)
+from emulant.systems.halos.baselines import SPECIES_COUNT, Identity
 from emulant.systems.halos.normalisation import BATCH, Normalisation
 from emulant.systems.halos.sight import CHANNELS, SHOWN, Sight, draw
+from emulant.systems.halos.trained import Maps, Trained, read_trained, write_trained
+from emulant.systems.halos.transfer import Transfer
 
 
 class TransferScatter(Transfer):
@@ -82,10 +76,9 @@ class Untrained(Identity):
         return self.sight.arrays()
 
     def _restore(self, folder: Path) -> None:
-        trained, arrays = self.known(), read_weights(folder / f"{self.name}.npz", {"shift": 1, "spread": 1})
-        self.sight = Sight(
-            Normalisation.load(folder), trained.parameters, trained.geometry, arrays["shift"], arrays["spread"]
-        )
+        arrays = read_weights(folder / f"{self.name}.npz", {"shift": 1, "spread": 1, "densest": 0})
+        bounds, trained = (arrays["shift"], arrays["spread"], float(arrays["densest"])), self.known()
+        self.sight = Sight(Normalisation.load(folder), trained.parameters, trained.geometry, *bounds)
 
 
 class HydroReplace:

@@ -47,6 +47,8 @@ class Sight:
     """(2,) mean residual of dm and gas."""
     spread: NDArray[np.float64]
     """(2,) its standard deviation."""
+    densest: float = LARGEST
+    """The density of stars, normalised, that no pixel of the training samples exceeds, nor any that is painted."""
 
     @classmethod
     def of(cls, training: Dataset) -> Sight:
@@ -56,9 +58,10 @@ class Sight:
         unscaled = cls(
             normalisation, ParameterScale.of(names, rows), geometry_of(training.geometry), np.zeros(2), np.ones(2)
         )
-        sums = np.zeros((3, 2))
+        sums, densest = np.zeros((3, 2)), -LARGEST
         for batch in training.batches(BATCH, [*SHOWN, "target"]):
-            residuals = unscaled.asked(batch)[:, :2].astype(np.float64)
+            asked = unscaled.asked(batch)
+            residuals, densest = asked[:, :2].astype(np.float64), max(densest, float(asked[:, DENSITY].max()))
             sums += [
                 np.full(2, residuals[:, 0].size),
                 residuals.sum(axis=(0, 2, 3)),
@@ -66,7 +69,7 @@ class Sight:
             ]
         mean = sums[1] / sums[0]
         spread = np.sqrt(np.maximum(sums[2] / sums[0] - mean**2, 1e-6))
-        return cls(normalisation, unscaled.parameters, unscaled.geometry, mean, spread)
+        return cls(normalisation, unscaled.parameters, unscaled.geometry, mean, spread, densest)
 
     @property
     def images(self) -> int:
@@ -100,7 +103,7 @@ class Sight:
         held = np.clip(np.asarray(channels, np.float32), -LARGEST, LARGEST)
         z = np.empty((len(held), 3, *held.shape[2:]), np.float32)
         z[:, :2] = held[:, :2] * _wide(self.spread) + _wide(self.shift) + self._start(fields)
-        z[:, 2] = held[:, DENSITY]
+        z[:, 2] = np.minimum(held[:, DENSITY], self.densest)
         maps = self.normalisation.masses(z) * _wide(factors)
         maps[:, 2] = np.where(np.asarray(channels)[:, OCCUPANCY] > gate, maps[:, 2], 0.0)
         return maps.astype(np.float32)
@@ -134,7 +137,7 @@ class Sight:
         }
 
     def arrays(self) -> dict[str, Array]:
-        return {"shift": self.shift, "spread": self.spread}
+        return {"shift": self.shift, "spread": self.spread, "densest": np.array(self.densest)}
 
     @classmethod
     def restored(cls, about: Mapping[str, Any], arrays: Mapping[str, Array], normalisation: Normalisation) -> Sight:
@@ -147,7 +150,8 @@ class Sight:
                 "Put the model's own files back, or train it again.",
             )
         parameters = ParameterScale.restored(about["parameters"])
-        return cls(normalisation, parameters, about["geometry"], arrays["shift"], arrays["spread"])
+        bounds = arrays["shift"], arrays["spread"], float(arrays["densest"])
+        return cls(normalisation, parameters, about["geometry"], *bounds)
 
 
 # -- symmetries -----------------------------------------------------------------------------------------------------

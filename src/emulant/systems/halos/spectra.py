@@ -13,7 +13,7 @@ from emulant.dataset.seams import Array
 Vector = NDArray[np.float64]
 
 BANDS = ((1.0, 3.0), (3.0, 8.0), (8.0, 20.0), (20.0, 60.0))
-"""Bands of the scores."""
+"""Bands of the scores, one beginning where the other ends."""
 MIDDLES = tuple(float(np.sqrt(low * high)) for low, high in BANDS)
 
 
@@ -54,7 +54,7 @@ def power(maps: Array, side: float, edges: Array | Sequence[float], other: Array
 
 def band_power(maps: Array, side: float, other: Array | None = None) -> Vector:
     """The same in `BANDS`, (..., bands)."""
-    return np.concatenate([power(maps, side, band, other) for band in BANDS], axis=-1)
+    return power(maps, side, (BANDS[0][0], *(high for _, high in BANDS)), other)
 
 
 def log_edges(side: float, pixels: int, count: int) -> Vector:

@@ -38,7 +38,7 @@ class PainterTable(TrainedTable):
     """Channels at each resolution, in widths; every level halves the resolution."""
     augment: bool = True
     """Show each sample under one of the 8 symmetries of the square, drawn anew every epoch."""
-    calibrate: Annotated[int, Field(ge=0)] = 128
+    calibrate: Annotated[int, Field(ge=0)] = 256
     """Training samples that the star gate and the mass factors are set by, once the network is trained; 0: neither."""
     batch_samples: Positive = 16
     """Images that are painted at once."""

@@ -42,27 +42,6 @@ def energy_drift(run: Any) -> Drawing | None:
     )
 
 
-def training_curves(run: Any) -> Drawing | None:
-    """Loss against epoch, network by network."""
-    curves = {}
-    for entrant in run.entrants():
-        path = run.folder.events.parent / entrant.name / "metrics.csv"
-        if path.is_file():
-            table = pl.read_csv(path)
-            curves[entrant.name] = (table["epoch"].to_numpy(), table["train_loss"].to_numpy())
-    if not curves:
-        return None
-    ends = ", ".join(f"{model} {number(float(loss[-1]))}" for model, (_, loss) in curves.items())
-    return _drawing(
-        run,
-        curves,
-        ("epoch", "training loss"),
-        "Training",
-        "Mean loss of each epoch. Each network has a loss of its own: compare slopes, not heights.",
-        f"Training loss against epoch; in the last one: {ends}",
-    )
-
-
 def exponents(run: Any) -> Drawing | None:
     """How the largest Lyapunov exponents of the test cases are spread."""
     path = run.folder.metrics.parent / "lyapunov.csv"
@@ -90,4 +69,4 @@ def _drawing(run: Any, curves: Curves, axis: tuple[str, str], title: str, captio
         figure.legend(loc="upper center", ncols=4, fontsize=8)
         return figure
 
-    return Drawing(draw, title, caption, alt)
+    return Drawing(draw, title, caption, alt, "physics")

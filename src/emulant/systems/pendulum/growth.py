@@ -65,6 +65,7 @@ def _growth(run: Any, group: str) -> Drawing | None:
         f"Median over the cases; bands: their middle half. What is above {CEILING:g} lies on the edge. "
         f"The median crosses {THRESHOLD:g} (dashed) at: {told}.",
         f"NRSE against lead time in {unit}; the median crosses {THRESHOLD:g} at: {told}",
+        "lead_time",
     )
 
 
@@ -135,6 +136,7 @@ def spectra(run: Any) -> Drawing | None:
         "Power spectra of the forecasts",
         f"Mean over all test cases of the periodogram with Hann's window.{left}",
         f"Power spectra of both angular velocities up to {frequencies[-1]:g} Hz: {', '.join(power)}",
+        "physics",
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from emulant.dataset.seams import CaseResult, Dataset, Field, Finding, Learner, Metric, Product, Shard, Status
+from emulant.errors import UsageError
 from emulant.surrogates.sequence_tables import (
     GRUTable,
     LagrangianTable,
@@ -63,6 +64,7 @@ class Pendulum(BaseSystem):
     )
     probe = "emulant.systems.pendulum.surrogate_lyapunov:probe"
     render = "emulant.systems.pendulum.films:render"
+    play = "emulant.systems.pendulum.play:play"
     exports: Mapping[str, Any] = {"parquet": "emulant.systems.pendulum.exports:parquet"}
     figures: Mapping[str, Any] = {
         name: f"emulant.systems.pendulum.{target}"
@@ -75,8 +77,15 @@ class Pendulum(BaseSystem):
             "spectra": "growth:spectra",
             "exponent_map": "landscape:draw_map",
             "exponents": "figures:exponents",
-            "training_curves": "figures:training_curves",
         }.items()
+    }
+    physics = ("energy_drift", "lyapunov_surrogate", "lyapunov_true", "lyapunov_error")
+    citations: Mapping[str, str] = {
+        "Lyapunov exponents": "G. Benettin et al., Meccanica 15, 9 (1980)",
+        "cumulative maximum error": "after arXiv:2407.20158",
+        "lagrangian": "M. Lutter et al., Deep Lagrangian Networks (2019); J. K. Gupta et al., A general framework for "
+        "structured learning of mechanical systems (2019)",
+        "ngrc": "D. J. Gauthier et al., Nature Communications 12, 5564 (2021)",
     }
     limits: Sequence[str] = (
         "A forecast in Lyapunov times is measured by each trajectory's own exponent, over "
@@ -149,10 +158,16 @@ class Pendulum(BaseSystem):
 
         return reads(path)
 
-    def check_loose(self, path: Path, options: Any, deep: int) -> tuple[int, list[str], list[Finding]]:
-        """Check such files: how many cases there are, notes, findings."""
+    def check_loose(self, path: Path, options: Any, deep: int, resimulate: int) -> tuple[int, list[str], list[Finding]]:
+        """Check such files: how many cases there are, notes, findings.
+
+        Raises:
+            UsageError: They shall be simulated again.
+        """
         from emulant.systems.pendulum.loose import check
 
+        if resimulate:
+            raise UsageError(f"--resimulate {resimulate}: {path} has no study that could be simulated again.")
         return check(path, options, deep)
 
     def frames(self, config: PendulumConfig) -> int:

@@ -30,7 +30,7 @@ def trajectories(run: Any) -> Drawing | None:
         height = figure.get_size_inches()[1]
         for row, (name, case) in enumerate(cases.items()):
             bottom = (0.5 + 1.15 * (len(cases) - 1 - row)) / height
-            axes = figure.add_axes((0.14, bottom, 0.83, 0.95 / height))
+            axes = figure.add_axes((0.14, bottom, 0.83, 0.85 / height))
             truth, states = _pair(kept, case)
             axes.plot(kept.lead, truth[:, 1], color=theme.ink, linewidth=1.0, label=None if row else "truth")
             low, high = axes.get_ylim()
@@ -38,7 +38,7 @@ def trajectories(run: Any) -> Drawing | None:
             axes.axvline(valid[case], color=theme.muted, linewidth=0.9, linestyle=(0, (4, 3)))
             margin = 0.5 * (high - low)
             axes.set(xlim=(0, kept.lead[-1]), ylim=(low - margin, high + margin), ylabel="θ2 / rad")
-            axes.text(0.01, 0.9, f"{name}, case {case}", transform=axes.transAxes, va="top", fontsize=8)
+            axes.set_title(f"{name}, case {case}", fontsize=8, loc="left", pad=2)
             if row < len(cases) - 1:
                 axes.set_xticklabels([])
         axes.set_xlabel("lead time / s")
@@ -51,6 +51,7 @@ def trajectories(run: Any) -> Drawing | None:
         f"Single forecasts of {model}",
         f"{rule} Dashed: the end of the valid forecast. The axis is the truth's, and half as much again to both sides.",
         f"θ2 against lead time, truth and {model}; valid for: {told}",
+        "maps",
     )
 
 
@@ -85,6 +86,7 @@ def phase(run: Any) -> Drawing | None:
         f"Phase portraits of {model}",
         f"{rule} Above: both angles. Below: the second angle with its velocity. Angles in (-π, π], over the forecast.",
         f"Phase portraits, truth and {model}, cases {', '.join(f'{case} ({name})' for name, case in cases.items())}",
+        "maps",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from emulant.dataset.seeds import case_sequence, stream
 from emulant.systems.scenes.collision import COLLISION
@@ -67,5 +68,5 @@ def make_scene(type_: str, difficulty: int, seed: int, engine: Engine, gravity_f
         statics=tuple(stage.statics),
         joints=tuple(stage.joints),
         force=stage.force,
-        engine=engine,
+        engine=replace(engine, iterations=max(engine.iterations, scenario.iterations)),
     )

@@ -8,54 +8,87 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 
 from emulant.dataset.seams import Array, Fields, Finding
 from emulant.errors import DataError
-from emulant.systems.scenes.arrays import scene_arrays
+from emulant.systems.scenes.arrays import padded_states, scene_arrays
 from emulant.systems.scenes.energy import kinetic, potential
 from emulant.systems.scenes.files import digest, integers
 from emulant.systems.scenes.layout import layout
 from emulant.systems.scenes.readers import ScenesDataset, title
-from emulant.systems.scenes.scene import HEIGHT, STEP, WIDTH, Scene, initial_state
-from emulant.systems.scenes.touching import encounters
+from emulant.systems.scenes.scene import (
+    FORCE_KINDS,
+    HEIGHT,
+    STATIC_KINDS,
+    STEP,
+    WIDTH,
+    Recording,
+    Scene,
+    initial_state,
+)
+from emulant.systems.scenes.touching import encounters, flat_states
 
 OVERLAP = 0.5
 """px"""
 GAIN, USUAL_GAIN, UNUSUAL = 0.10, 0.01, 0.1
 """Energy gained, over the scale of the scene: never more than the first; than the second in that share of scenes."""
-MIXED = 10
-"""Types from which on a split is held to that share: of jenga and bowling alone a third gains more than 1 %."""
+MANY = 100
+"""Scenes from which on a split is held to that share; of fewer, chance makes it more."""
 START_QUANTA = np.array([0.1, 0.1, 1e-3, 1.0, 1.0, 1.0])
 """Scenes whose starts are equal to these are the same scene: px, px, rad, px/s, px/s, rad/s."""
+TOGETHER = 500
+"""Bodies that are looked at in one go."""
+STRETCH = 20
+"""Frames that are looked at in one go where the first ones may settle it."""
 
 
 def check(dataset: ScenesDataset) -> Iterator[Finding]:
-    """Every scene by itself, then what must hold of all of them."""
+    """Every scene by itself, then what must hold of all of them. Every number is read once."""
     gains: list[float] = []
-    for case in dataset.cases["case"].to_list():
-        where = f"{dataset.split}: {title(case)}"
-        try:
-            (state,), scene = dataset.states([case]), dataset.scene(case)
-        except DataError as error:
-            yield Finding(where, "file", str(error))
-            continue
-        stored = dataset.digest(case)
-        if stored is not None and digest(integers(state)) != stored:
-            yield Finding(where, "hash", "its frames are not those that were written")
-        if wrong := _shape(scene, state, case):
-            yield Finding(where, "schema", wrong)
-            continue
-        yield from (Finding(where, name, what) for name, what in _physics(scene, state, gains))
+    for cases in _batches(dataset):
+        sound: dict[str, Recording] = {}
+        for case in cases:
+            where = f"{dataset.split}: {title(case)}"
+            try:
+                recording = dataset.recording(case)
+            except DataError as error:
+                yield Finding(where, "file", str(error))
+                continue
+            stored = dataset.digest(case)
+            if stored is not None and digest(integers(recording.state)) != stored:
+                yield Finding(where, "hash", "its frames are not those that were written")
+            if wrong := _shape(recording, case):
+                yield Finding(where, "schema", wrong)
+            else:
+                sound[where] = recording
+        for length in sorted({len(each.state) for each in sound.values()}):
+            yield from _physics({where: each for where, each in sound.items() if len(each.state) == length}, gains)
     large = sum(gain > USUAL_GAIN for gain in gains)
-    types = dataset.cases["family"].n_unique()
-    if types >= MIXED and large > UNUSUAL * len(gains):
+    if len(gains) >= MANY and large > UNUSUAL * len(gains):
         yield Finding(dataset.split, "energy", f"{large} of {len(gains)} scenes gain more than {USUAL_GAIN:.0%}")
 
 
-def _shape(scene: Scene, state: Array, case: int) -> str:
+def _batches(dataset: ScenesDataset) -> Iterator[list[int]]:
+    """Scenes of one type, which are of about the same size, in groups that fit into a cache."""
+    for _, scenes in groupby(dataset.cases.select("family", "case", "objects").iter_rows(), key=itemgetter(0)):
+        batch: list[int] = []
+        bodies = 0
+        for _, case, objects in scenes:
+            if batch and bodies + objects > TOGETHER:
+                yield batch
+                batch, bodies = [], 0
+            batch.append(case)
+            bodies += objects
+        yield batch
+
+
+def _shape(recording: Recording, case: int) -> str:
     """What is wrong with numbers and counts; empty if nothing is."""
+    scene, state = recording.scene, recording.state
     if state.shape[1] != len(scene.bodies):
         return f"has {state.shape[1]} bodies, its header {len(scene.bodies)}"
     if scene.frames and len(state) != scene.frames:
@@ -67,76 +100,112 @@ def _shape(scene: Scene, state: Array, case: int) -> str:
     return ""
 
 
-def _physics(scene: Scene, state: Array, gains: list[float]) -> Iterator[tuple[str, str]]:
-    fields = scene_arrays([scene])
-    start = initial_state(scene)
-    frames = np.concatenate([start[None], state])
+def _physics(recordings: Mapping[str, Recording], gains: list[float]) -> Iterator[Finding]:
+    """Of recordings of one length; the energy that each gains is added to `gains`."""
+    scenes = [each.scene for each in recordings.values()]
+    fields = scene_arrays(scenes)
+    frames, _ = padded_states(
+        [np.concatenate([initial_state(each.scene)[None], each.state]) for each in recordings.values()]
+    )
+    whole = np.all([np.isfinite(a).reshape(len(scenes), -1).all(axis=1) for a in fields.values()], axis=0)
+    moved = (fields["force"][:, 0] != 0) | (fields["static_velocity"] != 0).any(axis=(1, 2))
+    deepest, momentum = _deepest_overlap(frames, fields), momentum_error(frames, fields)
+    gained = np.where(moved, 0.0, energy_gain(frames, fields))
+    gains += gained[~moved].tolist()
+    outside = np.any((frames[..., :2] < 0) | (frames[..., :2] > [WIDTH, HEIGHT]), axis=(1, 3))
+    fast = _too_fast(frames, fields)
+    for row, where in enumerate(recordings):
+        if not whole[row]:
+            yield Finding(where, "schema", "its header has numbers that are not finite")
+        if deepest[row] > OVERLAP:
+            yield Finding(where, "overlap", f"two bodies overlap by {deepest[row]:.2f} px at the start")
+        if outside[row].any():
+            yield Finding(where, "escape", f"body {int(outside[row].argmax())} leaves the canvas")
+        if fast[row].any():
+            body = int(fast[row].argmax())
+            yield Finding(where, "motion", f"body {body} moves further in a frame than its velocity allows")
+        if gained[row] > GAIN:
+            yield Finding(where, "energy", f"rises by {gained[row]:.1%} of the energy of the scene")
+        if momentum[row] > 1e-3:
+            yield Finding(where, "momentum", f"changes by {momentum[row]:.2%} of its terms while nothing fixed is near")
+
+
+def _deepest_overlap(frames: Array, fields: Fields) -> Array:
+    """(C,) px at the start."""
     plan = layout(fields)
-    (touching,) = encounters(plan, start[None])
-    if len(touching.gaps[0]) and (deepest := float(touching.gaps[0].min())) < -OVERLAP:
-        yield "overlap", f"two bodies overlap by {-deepest:.2f} px at the start"
-    outside = ((state[..., :2] < 0) | (state[..., :2] > [WIDTH, HEIGHT])).any(axis=(0, 2))
-    if outside.any():
-        yield "escape", f"body {int(outside.argmax())} leaves the canvas"
-    if (body := _too_fast(frames, scene)) is not None:
-        yield "motion", f"body {body} moves further in a frame than its velocity allows"
-    if scene.force is None and not any(piece.surface_velocity != (0.0, 0.0) for piece in scene.statics):
-        gains.append(energy_gain(frames, fields))
-        if gains[-1] > GAIN:
-            yield "energy", f"rises by {gains[-1]:.1%} of the energy of the scene"
-    if (off := momentum_error(frames, scene, fields)) > 1e-3:
-        yield "momentum", f"changes by {off:.2%} of its terms while nothing fixed is near"
+    (touching,) = encounters(plan, flat_states(plan, frames[:, :1]))
+    deepest = np.zeros(len(frames))
+    np.maximum.at(deepest, plan["scene"][touching.pairs[0]], -touching.gaps[0])
+    return deepest
 
 
-def _too_fast(frames: Array, scene: Scene) -> int | None:
-    """A body whose place and velocity do not belong together."""
-    way = np.hypot(*np.moveaxis(np.diff(frames[..., :2], axis=0), -1, 0))
+def _too_fast(frames: Array, fields: Fields) -> Array:
+    """(C, N) bodies whose places and velocities do not belong together."""
+    way = np.hypot(*np.moveaxis(np.diff(frames[..., :2], axis=1), -1, 0))
     speed = np.hypot(frames[..., 3], frames[..., 4])
-    most = np.maximum(speed[1:], speed[:-1]) * STEP + float(np.hypot(*scene.gravity)) * STEP**2
-    pushed = (way > 2 * most + 5).any(axis=0)  # contacts push apart, and a bounce hides the speed between two frames
-    return int(pushed.argmax()) if pushed.any() else None
+    gravity = np.hypot(*fields["gravity"].T)[:, None, None]
+    most = np.maximum(speed[:, 1:], speed[:, :-1]) * STEP + gravity * STEP**2
+    # contacts push apart, and a bounce hides the speed between two frames
+    return np.asarray((way > 2 * most + 5).any(axis=1))
 
 
-def energy_gain(frames: Array, fields: Fields) -> float:
-    """The largest rise above an earlier minimum, over (max kinetic + spread of potential + 10 px Σ m|g|)."""
-    moving, lying = kinetic(frames[None], fields)[0], potential(frames[None], fields)[0]
+def energy_gain(frames: Array, fields: Fields) -> Array:
+    """(C,) of frames (C, T, N, 6): the largest rise above an earlier minimum, over what the scene has.
+
+    That is max kinetic + spread of potential + 10 px Σm|g|.
+    """
+    moving, lying = kinetic(frames, fields), potential(frames, fields)
     total = moving + lying
-    weight = float(fields["mass"].sum() * np.hypot(*fields["gravity"][0]))
-    scale = float(moving.max() + np.ptp(lying) + 10 * weight)
-    return float((total - np.minimum.accumulate(total)).max()) / scale if scale else 0.0
+    weight = fields["mass"].sum(axis=1) * np.hypot(*fields["gravity"].T)
+    scale = moving.max(axis=1) + np.ptp(lying, axis=1) + 10 * weight
+    rise = (total - np.minimum.accumulate(total, axis=1)).max(axis=1)
+    return np.asarray(rise / np.where(scale > 0, scale, 1.0))
 
 
-def momentum_error(frames: Array, scene: Scene, fields: Fields) -> float:
-    """How far the momentum is off Σ m g t as long as nothing fixed is near, over Σ m|v|; 0 if that is never."""
-    tied = any(min(joint.bodies) < 0 for joint in scene.joints)
-    if tied or (scene.force is not None and scene.force.kind == "central"):
-        return 0.0
-    alone = _frames_alone(frames, fields) if _frames_alone(frames[:1], fields) else 0
-    if alone < 2:
-        return 0.0
-    mass, velocity = fields["mass"][0][:, None], frames[:alone, :, 3:5]
-    momentum = (mass * velocity).sum(axis=1)
-    due = mass.sum() * np.outer(np.arange(alone) * STEP, scene.gravity)
-    terms = (mass[:, 0] * np.hypot(velocity[..., 0], velocity[..., 1])).sum(axis=1)
-    rounding = 0.01 * mass.sum()  # px/s, that of the store
-    off = np.hypot(*(momentum - momentum[0] - due).T) - rounding
-    return float((off[1:] / np.maximum(terms[1:], mass.sum())).max(initial=0.0))
+def momentum_error(frames: Array, fields: Fields) -> Array:
+    """(C,) how far the momentum is off Σ m g t as long as nothing fixed is near, over Σ m|v|; 0 if that is never."""
+    mass, velocity = fields["mass"][:, None, :, None], frames[..., 3:5]
+    momentum = (mass * velocity).sum(axis=2)
+    times = STEP * np.arange(frames.shape[1])
+    due = fields["mass"].sum(axis=1)[:, None, None] * times[:, None] * fields["gravity"][:, None]
+    terms = (mass[..., 0] * np.hypot(velocity[..., 0], velocity[..., 1])).sum(axis=2)
+    rounding = 0.01 * fields["mass"].sum(axis=1)[:, None]  # px/s, that of the store
+    off = np.hypot(*np.moveaxis(momentum - momentum[:, :1] - due, -1, 0)) - rounding
+    alone = np.arange(frames.shape[1]) < _frames_alone(frames, fields)[:, None]
+    share = off / np.maximum(terms, fields["mass"].sum(axis=1)[:, None])
+    return np.asarray(np.where(alone, share, 0.0)[:, 1:].max(axis=1, initial=0.0))
 
 
-def _frames_alone(frames: Array, fields: Fields) -> int:
-    """How many frames there are before a body may touch something fixed: by the circles around bodies."""
+def _frames_alone(frames: Array, fields: Fields) -> Array:
+    """(C,) how many frames there are before anything acts on a body but gravity and other bodies."""
+    tied = (fields["joint_kind"] > 0) & (fields["joint_bodies"].min(axis=2) < 0)
+    held = tied.any(axis=1) | (fields["force"][:, 0] == FORCE_KINDS.index("central"))
+    alone = np.where(held, 0, frames.shape[1])
+    left = np.flatnonzero(~held)
+    for begin in range(0, frames.shape[1], STRETCH):
+        near = _near_something_fixed(frames[left, begin : begin + STRETCH], {k: v[left] for k, v in fields.items()})
+        met = near.any(axis=1)
+        alone[left[met]] = begin + near[met].argmax(axis=1)
+        left = left[~met]
+    return alone
+
+
+def _near_something_fixed(frames: Array, fields: Fields) -> Array:
+    """(C, T) whether a body may touch something fixed: by the circles around bodies."""
     x, y = frames[..., 0, None], frames[..., 1, None]
-    reach = np.hypot(*fields["size"][0].T)[:, None] + fields["static_radius"][0]
-    corners = fields["static_points"][0]
-    near = np.zeros(len(frames), dtype=bool)
-    for first in range(corners.shape[1]):
-        (ax, ay), (bx, by) = corners[:, first].T, np.roll(corners, -1, axis=1)[:, first].T
+    reach = np.hypot(*np.moveaxis(fields["size"], -1, 0))[:, None, :, None] + fields["static_radius"][:, None, None]
+    corners = fields["static_points"]
+    edges = corners.shape[2] if (fields["static_kind"] == STATIC_KINDS.index("polygon")).any() else 1
+    reached = 2 + 0.02 * np.hypot(frames[..., 3], frames[..., 4])[..., None]
+    near = np.zeros(frames.shape[:2], dtype=bool)
+    for first in range(edges):
+        ends = corners[:, :, first], np.roll(corners, -1, axis=2)[:, :, first]
+        (ax, ay), (bx, by) = (np.moveaxis(end[:, None, None], -1, 0) for end in ends)
         ux, uy = bx - ax, by - ay
-        length = np.maximum(ux * ux + uy * uy, 1e-12)
-        along = np.clip(((x - ax) * ux + (y - ay) * uy) / length, 0, 1)
+        along = np.clip(((x - ax) * ux + (y - ay) * uy) / np.maximum(ux * ux + uy * uy, 1e-12), 0, 1)
         gap = np.hypot(x - ax - along * ux, y - ay - along * uy) - reach
-        near |= (gap < 2 + 0.02 * np.hypot(frames[..., 3], frames[..., 4])[..., None]).any(axis=(1, 2))
-    return int(near.argmax()) if near.any() else len(frames)
+        near |= (gap < reached).any(axis=(2, 3))
+    return near
 
 
 def start_of(scene: Scene) -> bytes:

@@ -37,7 +37,7 @@ def bowling(stage: Stage, d: int) -> None:
     )
     pins, x = min(d + 1, 4), stage.about(520, 8)
     for _ in range(pins * (pins + 1) // 2):
-        stage.block(x, FLOOR + 15, 8, 30, mass=stage.uniform(0.4, 0.6), friction=0.5, elasticity=0.3)
+        stage.block(x, FLOOR + 15, 8, 30, mass=stage.uniform(0.4, 0.6), friction=1.0, elasticity=0.3)
         x += stage.uniform(18, 26)
 
 
@@ -109,7 +109,7 @@ def projectile(stage: Stage, d: int) -> None:
         for _ in range(min(4, 2 * d - 4 * column)):
             width, height = stage.uniform(30, 50), stage.uniform(20, 30)
             place = stage.about(x + 54 * column, 1), y + height / 2
-            stage.block(*place, width, height, mass=stage.uniform(0.5, 2))
+            stage.block(*place, width, height, mass=stage.uniform(1, 3), friction=0.4)
             blocks.append(place)
             y += height
     for _ in range(d):
@@ -120,7 +120,7 @@ def projectile(stage: Stage, d: int) -> None:
 
 def hit(seen: Watched) -> bool:
     blocks = [number for number, body in enumerate(seen.scene.bodies) if body.kind == "box"]
-    return bool(seen.moved(1, blocks).any())
+    return bool(seen.moved(5, blocks).any())
 
 
 COLLISION = (

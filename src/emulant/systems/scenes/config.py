@@ -112,6 +112,8 @@ class ScenesEvaluation(EvaluationTable):
 
     context_frames: Annotated[int, Field(ge=2)] | None = 10
     warm_starts: tuple[Annotated[float, Field(gt=0)], ...] = ()
+    horizons: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)] | None = (1, 5, 10, 20)
+    """In frames."""
     rollout_frames: Annotated[int, Field(ge=1)] = 20
     max_scenes_per_type: Annotated[int, Field(ge=1)] = 100
     """The first ones of each type by number."""

@@ -67,7 +67,7 @@ def wrecking_ball(stage: Stage, d: int) -> None:
     tower = pivot[0] + radius + 19.5 + stage.uniform(5, 40)
     for level in range(blocks):
         where = stage.about(tower, 2), FLOOR + 20 * (level + 0.5)
-        stage.block(*where, 35, 20, mass=stage.uniform(0.5, 2), elasticity=0.1)
+        stage.block(*where, 35, 20, mass=stage.uniform(3, 8), elasticity=0.1)
     widest = math.degrees(math.asin(min((pivot[0] - LEFT - CLEARANCE - radius) / rod, 1.0)))
     angle = math.radians(stage.uniform(50, min(80, widest)))
     where = pivot[0] - rod * math.sin(angle), pivot[1] - rod * math.cos(angle)
@@ -121,6 +121,6 @@ CONSTRAINT = (
     Scenario("newtons_cradle", "constraint", newtons_cradle, knocked_on, (4, 5, 6, 7, 8)),
     Scenario("pendulum", "constraint", pendulum, swung, (1, 2, 3, 5, 6), hardest=5),
     Scenario("wrecking_ball", "constraint", wrecking_ball, wrecked, (6, 8, 10, 12, 14)),
-    Scenario("chain", "constraint", chain, fell, (8, 11, 14, 17, 20), hardest=6),
+    Scenario("chain", "constraint", chain, fell, (8, 11, 14, 17, 20), hardest=6, iterations=20),
     Scenario("seesaw", "constraint", seesaw, tipped, (3, 5, 7, 9, 11)),
 )

@@ -64,6 +64,7 @@ def ladder(run: Any) -> Drawing | None:
         f"Mean over the scenes of a type, over all forecast frames; what is below {LEAST:g} px² is drawn there. "
         "Held-out types were never seen in training.",
         "; ".join(f"{type_}: {_spoken(values, row)}" for row, type_ in enumerate(types)),
+        "groups",
     )
 
 
@@ -106,4 +107,5 @@ def speed(run: Any) -> Drawing | None:
         "How fast each model continues scenes",
         "CPU time of one thread over all test scenes together, reading and (for the simulator) building them included.",
         ", ".join(f"{named[model]} {rate:.0f} scene-frames/s" for model, rate in rates.items()),
+        "leaderboard",
     )

@@ -2,7 +2,8 @@
 
 `frames` is long: a row per body and frame, ordered by scene, body, frame, and a row group per scene. Its columns are
 whole numbers of the quanta of `scene.SCALE`, stored as differences (DELTA_BINARY_PACKED). `scenes` has a row per
-scene: its number, seed, difficulty, how many objects, header (JSON) and the sha256 of its integers.
+scene: its number, seed, difficulty, how many objects, header (JSON), the sha256 of its integers, and its beginnings of
+contact, three numbers each (frame, body, body; -1: something fixed).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import orjson
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
@@ -42,6 +44,7 @@ SCENES = pa.schema(
         ("object_count", pa.int32()),
         ("header", pa.string()),
         ("sha256", pa.string()),
+        ("contacts", pa.list_(pa.int32())),
     ],
     metadata=_METADATA,
 )
@@ -55,7 +58,7 @@ def integers(state: Array) -> NDArray[np.int32]:
 
 def digest(whole: NDArray[np.int32]) -> str:
     """sha256 of the integers (T, N, 6) of a scene."""
-    return hashlib.sha256(np.ascontiguousarray(whole).tobytes()).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(whole).data).hexdigest()
 
 
 def write_shard(shard: Shard, product: Product, folder: Path) -> list[Path]:
@@ -76,8 +79,10 @@ def write_shard(shard: Shard, product: Product, folder: Path) -> list[Path]:
         "object_count": [header["object_count"] for header in headers],
         "header": [orjson.dumps(header).decode() for header in headers],
         "sha256": [digest(whole) for whole in numbers],
+        "contacts": [result.arrays["contacts"].ravel() for result in product],
     }
-    parquet.write_groups(scenes, SCENES, [pa.table(rows, schema=SCENES)], dictionary=("type",))
+    table = pl.DataFrame(rows).to_arrow().cast(SCENES)  # `pa.table` would import pandas, too
+    parquet.write_groups(scenes, SCENES, [table], dictionary=("type",))
     return [frames, scenes]
 
 
@@ -94,21 +99,39 @@ def _frames(scene: int, whole: NDArray[np.int32]) -> pa.Table:
         np.repeat(np.arange(bodies, dtype=np.int32), frames),
         np.tile(np.arange(1, frames + 1, dtype=np.int32), bodies),
     )
-    return pa.Table.from_arrays([pa.array(column) for column in (*keys, *columns)], schema=FRAMES)
+    return pa.Table.from_arrays([_column(values) for values in (*keys, *columns)], schema=FRAMES)
+
+
+def _column(values: NDArray[np.int32]) -> pa.Array:
+    # `pa.array` would import pandas where that is installed, half a second for nothing
+    return pa.Array.from_buffers(pa.int32(), len(values), [None, pa.py_buffer(values)])
 
 
 # -- reading ------------------------------------------------------------------------------------------------------
 
 
 def read_scenes(path: Path) -> list[dict[str, Any]]:
-    """The rows of a `scenes` file, headers still as JSON text.
+    """The rows of a `scenes` file, headers still as JSON text, without contacts.
 
     Raises:
         DataError: The file is missing or damaged.
     """
     with parquet.opened(path) as file:
         _check_version(file, path)
-        return parquet.read_group(file, path, 0, SCENES.names).to_pylist() if file.num_row_groups else []
+        names = [name for name in SCENES.names if name != "contacts"]
+        return parquet.read_group(file, path, 0, names).to_pylist() if file.num_row_groups else []
+
+
+def read_contacts(path: Path, row: int) -> NDArray[np.int32]:
+    """The beginnings of contact (E, 3) of one row of a `scenes` file.
+
+    Raises:
+        DataError: The file is missing or damaged.
+    """
+    with parquet.opened(path) as file:
+        values = parquet.read_group(file, path, 0, ["contacts"])["contacts"][row].values
+    contacts: NDArray[np.int32] = np.asarray(np.from_dlpack(values)).reshape(-1, 3)
+    return contacts
 
 
 def read_state(file: pq.ParquetFile, path: Path, group: int, bodies: int) -> NDArray[np.int32]:

@@ -14,6 +14,7 @@ import numpy as np
 from emulant.dataset.seams import Array, Dataset, Fields, Metric
 from emulant.systems.scenes.energy import kinetic, potential
 from emulant.systems.scenes.layout import STATIC_FIELDS, layout
+from emulant.systems.scenes.scene import STEP
 from emulant.systems.scenes.touching import Encounters, Layout, encounters, flat_states
 
 Info = Mapping[str, Any]
@@ -94,7 +95,7 @@ def within_1px(truth: Fields, forecast: Fields, info: Info) -> Array:
 def valid_time(truth: Fields, forecast: Fields, info: Info) -> Array:
     """s until the root of the mean squared distance first exceeds `LOST`."""
     good = np.logical_and.accumulate(_over_bodies(_squares(truth, forecast, PLACE), info) <= LOST**2, axis=1)
-    return np.asarray(np.cumsum(good, axis=1) * info["times"][0])
+    return np.asarray(np.cumsum(good, axis=1) * STEP)
 
 
 def coverage(truth: Fields, forecast: Fields, info: Info) -> Array:

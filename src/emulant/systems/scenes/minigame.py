@@ -16,7 +16,7 @@ def angry_birds(stage: Stage, d: int) -> None:
     for column in range(2 + d):
         for row in range(2 + d):
             where = x + 26 * column, FLOOR + 20 * (row + 0.5)
-            stage.block(*where, 25, 20, mass=stage.uniform(0.5, 2), elasticity=0.1)
+            stage.block(*where, 25, 20, mass=stage.uniform(0.5, 2), friction=0.4, elasticity=0.1)
             if column == 0:
                 face.append(where)
     for _ in range(min(d, 3)):
@@ -27,7 +27,7 @@ def angry_birds(stage: Stage, d: int) -> None:
 
 def struck(seen: Watched) -> bool:
     blocks = [number for number, body in enumerate(seen.scene.bodies) if body.kind == "box"]
-    return bool(seen.moved(2, blocks).any())
+    return bool(seen.moved(5, blocks).any())
 
 
 def pinball(stage: Stage, d: int) -> None:

@@ -13,7 +13,7 @@ from emulant.dataset.tables import Table
 from emulant.errors import DataError, SurrogateError
 from emulant.systems.scenes.arrays import scene_arrays
 from emulant.systems.scenes.jsonlines import read_scene, write_scene
-from emulant.systems.scenes.scene import STEP, quantised
+from emulant.systems.scenes.scene import FRAME, quantised
 
 
 class PredictOptions(Table):
@@ -39,9 +39,9 @@ def forecast_file(surrogate: Any, source: Path, target: Path, options: PredictOp
         )
     if options.context < surrogate.lag:
         raise SurrogateError(f"--context {options.context}: this surrogate needs {surrogate.lag} frames.")
-    times = STEP * np.arange(1, options.context + 1)
+    times = FRAME * np.arange(1, options.context + 1)
     fields = {"state": state[None, : options.context]}
-    context = Context(fields, times, STEP, {"step": STEP}, static=scene_arrays([scene]))
+    context = Context(fields, times, FRAME, {"step": FRAME}, static=scene_arrays([scene]))
     found = surrogate.forecast(context, options.horizon)["state"][0, :, : len(scene.bodies)]
     if not np.isfinite(found).all():
         frame = options.context + 1 + int(np.argwhere(~np.isfinite(found))[0][0])

@@ -20,10 +20,10 @@ from emulant.dataset.store import Store
 from emulant.errors import DataError
 from emulant.systems.scenes.arrays import padded_states, scene_arrays
 from emulant.systems.scenes.catalogue import SCENARIOS, case_number, type_and_number
-from emulant.systems.scenes.files import read_scenes, read_state
+from emulant.systems.scenes.files import read_contacts, read_scenes, read_state
 from emulant.systems.scenes.header import scene_of
 from emulant.systems.scenes.jsonlines import read_scene
-from emulant.systems.scenes.scene import FIELDS, SCALE, STEP, Recording, Scene
+from emulant.systems.scenes.scene import FIELDS, FRAME, SCALE, Recording, Scene
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class ScenesDataset:
 
     @property
     def geometry(self) -> Mapping[str, Any]:
-        return {"step": STEP}
+        return {"step": FRAME}
 
     def __len__(self) -> int:
         return len(self.cases)
@@ -107,6 +107,14 @@ class ScenesDataset:
         """The sha256 that the store has of the integers of a scene; None in a tree of JSON lines."""
         place = self._place(case)
         return None if place.is_text else str(self._row(place)["sha256"])
+
+    def contacts(self, case: int) -> Array | None:
+        """(E, 3): frame, body, body of each beginning of contact that the engine saw, -1 for something fixed.
+
+        None in a tree of JSON lines.
+        """
+        place = self._place(case)
+        return None if place.is_text else read_contacts(place.path, place.group)
 
     def _row(self, place: Place) -> dict[str, Any]:
         row: dict[str, Any] = _remembered(read_scenes, place.path)[place.group]
@@ -157,8 +165,11 @@ class ScenesDataset:
 # -- opening ------------------------------------------------------------------------------------------------------
 
 
-def open_dataset(folder: Path) -> ScenesDataset:
+def open_dataset(folder: Path, tell: Callable[[DataError], object] | None = None) -> ScenesDataset:
     """Open a split that emulant has made, or a folder of `TYPE/scene_00000001.jsonl`.
+
+    Args:
+        tell: Called with what is wrong with a damaged file, which is then left out; without it that is raised.
 
     Raises:
         DataError: There is no scene, or a file is damaged.
@@ -168,7 +179,14 @@ def open_dataset(folder: Path) -> ScenesDataset:
     rows: list[dict[str, Any]] = []
     places: dict[int, Place] = {}
     for path in paths:
-        for place, type_, number, difficulty, objects in _told(path):
+        try:
+            told = list(_told(path))
+        except DataError as error:
+            if tell is None:
+                raise
+            tell(error)
+            continue
+        for place, type_, number, difficulty, objects in told:
             case = case_number(type_, number)
             places[case] = place
             rows.append(_case_row(folder.name, case, type_, difficulty, objects))

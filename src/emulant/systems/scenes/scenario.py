@@ -28,6 +28,8 @@ class Scenario:
     gravity: tuple[float, float] = (0.0, -981.0)
     hardest: int = 8
     """The largest difficulty whose geometry fits into the canvas."""
+    iterations: int = 0
+    """Of the contact solver, at least: what falls or swings as one column gains energy where it does not converge."""
 
     @property
     def description(self) -> str:

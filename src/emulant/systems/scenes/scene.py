@@ -23,6 +23,8 @@ Vector: TypeAlias = tuple[float, float]
 
 STEP = 1 / 60
 """s between frames."""
+FRAME = 1.0
+"""The unit of time of datasets, forecasts and scores."""
 WIDTH, HEIGHT = 800.0, 600.0
 """px of the canvas; the origin is its lower left corner."""
 STATE = ("x", "y", "angle", "vx", "vy", "omega")

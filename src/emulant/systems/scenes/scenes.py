@@ -17,7 +17,7 @@ from emulant.systems.scenes.graph.table import ContactGraphTable
 from emulant.systems.scenes.metrics import METRICS
 from emulant.systems.scenes.options import ExportOptions, RenderOptions
 from emulant.systems.scenes.predict import PredictOptions
-from emulant.systems.scenes.scene import FIELDS, STEP
+from emulant.systems.scenes.scene import FIELDS, FRAME
 
 LAWS = "emulant.systems.scenes.baselines"
 GRAPH = "emulant.systems.scenes.graph.surrogate"
@@ -32,12 +32,14 @@ class Scenes(BaseSystem):
     """Scenes -> Parquet -> a graph network and language models that continue them."""
 
     name = "scenes"
+    version = 2
     summary = "Rigid bodies in the plane: 35 kinds of scenes, and their continuation frame by frame."
     Config = ScenesConfig
     Evaluation = ScenesEvaluation
     fields: Mapping[str, Field] = FIELDS
     targets = ("state",)
     headline = "position_mse"
+    time_unit = "frames"
     studies = Path(__file__).parent / "studies"
     kernels = ("emulant.systems.scenes.simulation", "emulant.systems.scenes.files")
     surrogates: Mapping[str, Learner] = {
@@ -61,9 +63,17 @@ class Scenes(BaseSystem):
     PredictOptions = PredictOptions
     RenderOptions = RenderOptions
     render = "emulant.systems.scenes.render:render"
+    play = "emulant.systems.scenes.play:play"
     ExportOptions = ExportOptions
     exports: Mapping[str, Any] = {
         name: f"emulant.systems.scenes.exports:{name}" for name in ("jsonl", "text", "document")
+    }
+    checks_values = True
+    physics = ("energy_drift", "momentum_drift", "contact_f1", "contact_mse")
+    citations: Mapping[str, str] = {
+        "simulator": "pymunk, Python bindings of Chipmunk2D",
+        "contact_graph": "P. Battaglia et al., Interaction networks (2016); A. Sanchez-Gonzalez et al., "
+        "arXiv:2002.09405; K. Allen et al., FIGNet, arXiv:2212.03574",
     }
     limits: Sequence[str] = (
         "Friction and elasticity of a contact are the products of those of its two shapes, as Chipmunk has it.",
@@ -94,12 +104,13 @@ class Scenes(BaseSystem):
         from emulant.systems.scenes.header import header_of
         from emulant.systems.scenes.sampling import draw
         from emulant.systems.scenes.scene import quantised
-        from emulant.systems.scenes.simulation import simulate
+        from emulant.systems.scenes.simulation import record
 
         type_, number = type_and_number(case)
         scene = draw(config, split, type_, number)
-        record = {"family": type_, "header": header_of(scene), "layout": config.dataset.layout}
-        return CaseResult(case, {"state": quantised(simulate(scene))}, record)
+        state, contacts = record(scene)
+        told = {"family": type_, "header": header_of(scene), "layout": config.dataset.layout}
+        return CaseResult(case, {"state": quantised(state), "contacts": contacts}, told)
 
     def write(self, shard: Shard, product: Product, folder: Path) -> list[Path]:
         from emulant.systems.scenes.files import write_shard
@@ -129,6 +140,18 @@ class Scenes(BaseSystem):
         from emulant.systems.scenes.checks import check_leaks
 
         return check_leaks(datasets)
+
+    def reads(self, path: Path) -> bool:
+        """Whether a folder is a tree of JSON lines."""
+        from emulant.systems.scenes.loose import trees
+
+        return bool(trees(path))
+
+    def check_loose(self, path: Path, options: Any, deep: int, resimulate: int) -> tuple[int, list[str], list[Finding]]:
+        """Check such a tree: how many scenes there are, notes, findings."""
+        from emulant.systems.scenes.loose import check
+
+        return check(path, resimulate)
 
     def evaluated(self, dataset: Dataset, evaluation: ScenesEvaluation) -> Dataset:
         from emulant.systems.scenes.evaluation import first_of_each_type
@@ -161,7 +184,7 @@ class Scenes(BaseSystem):
         return [write_document(scores, folder / "metrics.json")]
 
     def geometry(self, config: Any) -> Mapping[str, Any]:
-        return {"step": STEP}
+        return {"step": FRAME}
 
     def frames(self, config: ScenesConfig) -> int:
         return config.system.frames

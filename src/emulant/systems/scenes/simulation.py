@@ -8,7 +8,8 @@ symplectic as well.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from pymunk import batch
 from pymunk._chipmunk_cffi import ffi, lib
 
 from emulant.errors import SimulationError
+from emulant.systems.scenes.contacts import ContactLog
 from emulant.systems.scenes.scene import STATIC, STEP, Body, Engine, Force, Joint, Scene, Static
 
 State = NDArray[np.float64]
@@ -43,7 +45,17 @@ def simulate(scene: Scene, frames: int | None = None, start: State | None = None
         SimulationError: A number is not finite.
     """
     space, bodies = build(scene, start)
-    states = _run(space, bodies, scene, scene.frames if frames is None else frames)
+    return _finite(scene, _run(space, bodies, scene, scene.frames if frames is None else frames))
+
+
+def record(scene: Scene) -> tuple[State, NDArray[np.int32]]:
+    """All frames of a scene as `simulate` gives them, and its beginnings of contact (E, 3), see `ContactLog`."""
+    space, bodies = build(scene)
+    log = ContactLog(space, bodies)
+    return _finite(scene, _run(space, bodies, scene, scene.frames, log)), log.contacts()
+
+
+def _finite(scene: Scene, states: State) -> State:
     if not np.isfinite(states).all():
         frame, body = np.argwhere(~np.isfinite(states))[0][:2]
         raise SimulationError(f"{scene.type} scene {scene.number}: body {body} is not finite in frame {frame + 1}.")
@@ -74,8 +86,9 @@ def build(scene: Scene, start: State | None = None) -> tuple[pymunk.Space, list[
 
 def _add_body(space: pymunk.Space, given: Body) -> pymunk.Body:
     body = pymunk.Body(given.mass, given.moment)
-    body.position, body.angle = given.position, given.angle
-    body.velocity, body.angular_velocity = given.velocity, given.angular_velocity
+    body.position = given.position
+    if (given.angle, given.velocity, given.angular_velocity) != (0.0, (0.0, 0.0), 0.0):  # else it is so already
+        body.angle, body.velocity, body.angular_velocity = given.angle, given.velocity, given.angular_velocity
     half_width, half_height = given.size
     shape: pymunk.Shape
     if given.kind == "disc":
@@ -117,77 +130,85 @@ def _add_joint(space: pymunk.Space, joint: Joint, bodies: Sequence[pymunk.Body])
 # -- running ------------------------------------------------------------------------------------------------------
 
 
-def _run(space: pymunk.Space, bodies: Sequence[pymunk.Body], scene: Scene, frames: int) -> State:
+def _run(
+    space: pymunk.Space, bodies: Sequence[pymunk.Body], scene: Scene, frames: int, log: ContactLog | None = None
+) -> State:
     """All frames are gathered in one buffer and read at the end."""
+    _require_order(space, bodies)
     buffer, h, substeps = batch.Buffer(), STEP / scene.engine.substeps, range(scene.engine.substeps)
-    rows = _rows(space, bodies)
-    kick = None if scene.force is None else _Kick(space, rows, scene, h)
-    step, read = space.step, _Visit(space, _READ, buffer)
+    kick = None if scene.force is None else _Kick(space, scene, h)
+    # `space.step` would look after callbacks, which there are none of, for half as long as the step itself
+    step, engine, read = lib.cpSpaceStep, space._space, _visit(space, _READ, buffer)
     for _ in range(frames):
         for _ in substeps:
             if kick is not None:
                 kick()
-            step(h)
+            step(engine, h)
+            if log is not None:
+                log.step_ends()
         read()
-    states = np.frombuffer(bytes(buffer.float_buf()), dtype=np.float64).reshape(frames, -1, 6)
-    return states[:, rows]
+        if log is not None:
+            log.frame_ends()
+    states = np.frombuffer(buffer.float_buf(), dtype=np.float64).reshape(frames, -1, 6)
+    return states[:, : len(bodies)].copy()
 
 
-def _rows(space: pymunk.Space, bodies: Sequence[pymunk.Body]) -> NDArray[np.int64]:
-    """Where the bodies stand in what the batch interface reads; the world's own body is among them."""
+def _require_order(space: pymunk.Space, bodies: Sequence[pymunk.Body]) -> None:
+    """The batch interface must read the bodies in the order in which they were added, the world's own body last."""
     buffer = batch.Buffer()
     batch.get_space_bodies(space, batch.BodyFields.BODY_ID, buffer)
     read = memoryview(buffer.int_buf()).cast("P").tolist()
-    return np.array([read.index(body.id) for body in bodies], dtype=np.int64)
+    if read[: len(bodies)] != [body.id for body in bodies]:
+        raise SimulationError("This pymunk reads bodies in another order than they were added in.")
 
 
-class _Visit:
+def _visit(
+    space: pymunk.Space, fields: batch.BodyFields, buffer: batch.Buffer, verb: str = "Get"
+) -> Callable[[], None]:
     """`batch.get_space_bodies` or `set_space_bodies` with its argument made once; else that takes as long as a step."""
-
-    def __init__(self, space: pymunk.Space, fields: batch.BodyFields, buffer: batch.Buffer, verb: str = "Get") -> None:
-        self.space, self.buffer = space._space, buffer
-        self.function = ffi.addressof(lib, f"pmSpaceBody{verb}IteratorFuncBatched")
-        self.data = ffi.new("pmBatchedData *")
-        self.data.fields = fields.value
-        self.data.floatArray, self.data.intArray = buffer._float_arr, buffer._int_arr
-
-    def __call__(self) -> None:
-        lib.cpSpaceEachBody(self.space, self.function, self.data)
+    data = ffi.new("pmBatchedData *")
+    data.fields = fields.value
+    data.floatArray, data.intArray = buffer._float_arr, buffer._int_arr
+    return partial(lib.cpSpaceEachBody, space._space, ffi.addressof(lib, f"pmSpaceBody{verb}IteratorFuncBatched"), data)
 
 
 class _Kick:
     """Adds h a(p) to all velocities."""
 
-    def __init__(self, space: pymunk.Space, rows: NDArray[np.int64], scene: Scene, h: float) -> None:
+    def __init__(self, space: pymunk.Space, scene: Scene, h: float) -> None:
         assert scene.force is not None
-        self.rows, self.force, self.h = rows, scene.force, h
+        self.force, self.h = scene.force, h
         self.masses = np.array([body.mass for body in scene.bodies])
         self.places, self.velocities = batch.Buffer(), batch.Buffer()
-        self.read_places = _Visit(space, batch.BodyFields.POSITION, self.places)
-        self.read_velocities = _Visit(space, batch.BodyFields.VELOCITY, self.velocities)
-        self.set_velocities = _Visit(space, batch.BodyFields.VELOCITY, self.velocities, "Set")
+        self.read_places = _visit(space, batch.BodyFields.POSITION, self.places)
+        self.read_velocities = _visit(space, batch.BodyFields.VELOCITY, self.velocities)
+        self.set_velocities = _visit(space, batch.BodyFields.VELOCITY, self.velocities, "Set")
+        self.read_places(), self.read_velocities()
+        # the memory of the buffers: it stays where it is, for what is read is always as much
+        self.p, self.v = (self._memory(buffer) for buffer in (self.places, self.velocities))
 
     def __call__(self) -> None:
-        p, v = self._read(self.read_places), self._read(self.read_velocities)
-        v[self.rows] += self.h * acceleration(self.force, p[self.rows], self.masses)
+        self.places.clear()
+        self.velocities.clear()
+        self.read_places()
+        self.read_velocities()
+        self.v += self.h * acceleration(self.force, self.p, self.masses)
         self.velocities.clear()  # setting begins at the first number
         self.set_velocities()
 
-    def _read(self, visit: _Visit) -> State:
-        """(bodies that the engine knows, 2), the memory of the buffer itself."""
-        visit.buffer.clear()
-        visit()
-        return np.frombuffer(visit.buffer.float_buf(), dtype=np.float64).reshape(-1, 2)
+    def _memory(self, buffer: batch.Buffer) -> State:
+        """(N, 2)"""
+        return np.frombuffer(buffer.float_buf(), dtype=np.float64).reshape(-1, 2)[: len(self.masses)]
 
 
 def acceleration(force: Force, positions: State, masses: State) -> State:
     """(N, 2) px/s², see `Force`; sums in a fixed order, without BLAS, so that bytes do not depend on its threads."""
     if force.kind == "central":
         r = positions - np.array(force.centre)
-        distance2 = np.square(r).sum(axis=1) + force.softening**2
+        distance2 = r[:, 0] ** 2 + r[:, 1] ** 2 + force.softening**2
         return np.asarray(-force.strength * r / (distance2 * np.sqrt(distance2))[:, None])
     r = positions[:, None] - positions[None]
-    distance2 = np.square(r).sum(axis=2) + force.softening**2
-    np.fill_diagonal(distance2, np.inf)  # nobody attracts itself
+    itself = np.diag(np.full(len(masses), np.inf))
+    distance2 = r[..., 0] ** 2 + r[..., 1] ** 2 + (force.softening**2 + itself)
     pulls: Any = masses[None, :, None] * r / (distance2 * np.sqrt(distance2))[:, :, None]
     return np.asarray(-force.strength * pulls.sum(axis=1))

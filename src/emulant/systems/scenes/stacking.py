@@ -43,13 +43,13 @@ def pyramid(stage: Stage, d: int) -> None:
                 FLOOR + (level + 0.5) * side,
             )
             shove = (stage.either() * stage.uniform(20, 120), 0.0) if number == pushed else (0.0, 0.0)
-            stage.block(*where, side, side, shove, mass=stage.uniform(1, 3))
+            stage.block(*where, side, side, shove, mass=stage.uniform(1, 3), friction=0.3)
             number += 1
 
 
 def gave_way(seen: Watched) -> bool:
     pushed = [number for number, body in enumerate(seen.scene.bodies) if body.velocity[0]]
-    return bool(seen.moved(0.1, pushed).any())
+    return bool(seen.moved(1, pushed).any())
 
 
 def dominos(stage: Stage, d: int) -> None:
@@ -102,12 +102,12 @@ def bridge(stage: Stage, d: int) -> None:
             highest = stage.block(*where, 30, 25, mass=5.0, friction=0.8, elasticity=0.1)
         tops.append(highest)
     # a deck that is hung straight would pull with infinite force: it starts with the sag of a light chain
-    top, sag, previous = FLOOR + 25 * levels, 0.15 * gap, tops[0]
+    top, sag, previous = FLOOR + 25 * levels, 0.2 * gap, tops[0]
     nodes = [(x + gap * (i / planks - 0.5), top - 6 - sag * (1 - (2 * i / planks - 1) ** 2)) for i in range(planks + 1)]
     anchor: Vector = (15.0, 6.5)
     for (ax, ay), (bx, by) in pairwise(nodes):
         length, angle = math.hypot(bx - ax, by - ay), math.atan2(by - ay, bx - ax)
-        plank = stage.block((ax + bx) / 2, (ay + by) / 2, length, 12, angle=angle, mass=0.3, elasticity=0.1)
+        plank = stage.block((ax + bx) / 2, (ay + by) / 2, length, 12, angle=angle, mass=4.5 / planks, elasticity=0.1)
         stage.pivot(previous, plank, anchor, (-length / 2, 0.0))
         previous, anchor = plank, (length / 2, 0.0)
     stage.pivot(previous, tops[1], anchor, (-15.0, 6.5))
@@ -127,6 +127,6 @@ STACKING = (
     Scenario("tower", "stacking", tower, stood_or_was_hit, (6, 9, 13, 16, 19), hardest=7),
     Scenario("pyramid", "stacking", pyramid, gave_way, (6, 10, 15, 21, 28)),
     Scenario("dominos", "stacking", dominos, toppled, (10, 14, 18, 22, 26), hardest=6),
-    Scenario("jenga", "stacking", jenga, stood_or_settled, (15, 20, 25, 30, 35)),
-    Scenario("bridge", "stacking", bridge, carried, (11, 12, 16, 19, 22)),
+    Scenario("jenga", "stacking", jenga, stood_or_settled, (15, 20, 25, 30, 35), iterations=30),
+    Scenario("bridge", "stacking", bridge, carried, (11, 12, 16, 19, 22), iterations=20),
 )

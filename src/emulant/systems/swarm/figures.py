@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -56,4 +57,5 @@ def case_errors(run: Any) -> Drawing | None:
     )
     kinds = {entrant.name: entrant.kind for entrant in run.entrants()}
     values = {name: scores.filter(model=name)["value"].to_numpy() for name in kinds}
-    return histogram({name: array for name, array in values.items() if len(array)}, kinds, "rel. L2 error of a case")
+    scored = {name: array for name, array in values.items() if len(array)}
+    return replace(histogram(scored, kinds, "rel. L2 error of a case"), section="groups")

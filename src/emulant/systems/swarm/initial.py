@@ -23,7 +23,8 @@ def unit_vectors(angles: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def _confined(points: NDArray[np.float64], box: Box) -> NDArray[np.float64]:
+def confined(points: NDArray[np.float64], box: Box) -> NDArray[np.float64]:
+    """(N, 2) points brought into the box: wrapped around a torus, mirrored at walls."""
     inside = np.empty_like(points)
     for i in range(len(points)):
         inside[i, 0] = fold(points[i, 0], box.Lx, box.periodic)[0]
@@ -65,5 +66,5 @@ def positions(family: str, system: SystemTable, rng: np.random.Generator) -> NDA
             points[:, 0] += side * system.Lx / 6
         case _:
             raise UsageError(f"there is no family of initial conditions `{family}`.", f"It is one of {FAMILIES}.")
-    confined: NDArray[np.float64] = _confined(points, system.box)
-    return confined
+    inside: NDArray[np.float64] = confined(points, system.box)
+    return inside

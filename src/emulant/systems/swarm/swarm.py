@@ -57,7 +57,13 @@ class Swarm(BaseSystem):
         "minus truth, on a scale about zero."
     )
     render = "emulant.systems.swarm.films:render"
+    play = "emulant.systems.swarm.play:play"
     exports: Mapping[str, Any] = {name: f"emulant.systems.swarm.exports:{name}" for name in ("flat", "stacked", "csv")}
+    physics = ("mass_error", "negativity")
+    citations: Mapping[str, str] = {
+        "simulator": "T. Vicsek et al., Phys. Rev. Lett. 75, 1226 (1995)",
+        "latent_ngrc": "D. J. Gauthier et al., Nature Communications 12, 5564 (2021)",
+    }
     limits: Sequence[str] = (
         "The density is a kernel estimate: features narrower than the bandwidth are not there to be forecast.",
         "`spectral` is linear in the Fourier modes of density and flux; it cannot make new structure.",

@@ -13,11 +13,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from emulant.errors import SimulationError
+from emulant.errors import SimulationError, UsageError
 from emulant.systems.swarm import forces
 from emulant.systems.swarm.config import Box, NoiseTable, SystemTable
 from emulant.systems.swarm.forces import Morse, sum_forces
-from emulant.systems.swarm.initial import positions, unit_vectors
+from emulant.systems.swarm.initial import confined, positions, unit_vectors
 from emulant.systems.swarm.neighbours import Cells, cells_for, fold, inner, sum_within
 
 Array = NDArray[np.float64]
@@ -187,11 +187,19 @@ def noise(table: NoiseTable, shape: tuple[int, int], rng: np.random.Generator) -
     return rng.normal(0.0, table.sd, shape)
 
 
-def _start(system: SystemTable, family: str, rng: np.random.Generator) -> State:
-    N, where = system.N, positions(family, system, rng)
-    heading = unit_vectors(rng.uniform(0, 2 * np.pi, N))
-    x, y, ux, uy = (vector.copy() for vector in (*where.T, *heading.T))
+def _start(where: Array, headings: Array, system: SystemTable) -> State:
+    N = len(where)
+    x, y, ux, uy = (vector.copy() for vector in (*where.T, *unit_vectors(headings).T))
     return State(x, y, ux, uy, np.full(N, system.speed), np.zeros(N), np.arange(N))
+
+
+def _given(start: tuple[Array, Array], system: SystemTable) -> tuple[Array, Array]:
+    where, headings = (np.ascontiguousarray(array, np.float64) for array in start)
+    if where.shape != (system.N, 2) or headings.shape != (system.N,):
+        raise UsageError(
+            f"a start of {len(where)} particles, where the study has {system.N}.", "Give one row for each."
+        )
+    return confined(where, system.box), headings
 
 
 def _rules(system: SystemTable) -> Rules:
@@ -202,7 +210,12 @@ def _rules(system: SystemTable) -> Rules:
 
 
 def simulate(
-    system: SystemTable, family: str, rng: np.random.Generator, *, duration: float | None = None
+    system: SystemTable,
+    family: str,
+    rng: np.random.Generator,
+    *,
+    duration: float | None = None,
+    start: tuple[Array, Array] | None = None,
 ) -> Trajectory:
     """Simulate one case.
 
@@ -214,15 +227,22 @@ def simulate(
         family: Of the initial positions, see `initial.positions`.
         rng: The case's own stream.
         duration: s; by default `system.T`.
+        start: Positions (N, 2), brought into the box, and headings (N,) in rad in place of drawn ones.
 
     Raises:
+        UsageError: The start is not of `system.N` particles.
         SimulationError: The forces have driven a particle across the whole box in one step.
     """
     duration = system.T if duration is None else duration
     steps, shape = system.steps_in(duration), (system.frames_in(duration), system.N)
     frames = np.empty((*shape, 2)), np.empty(shape), np.empty(shape)
     times: Array = (np.arange(shape[0]) * system.save_every) * np.float64(system.dt)
-    state, rules, table = _start(system, family, rng), _rules(system), system.forces
+    drawn = positions(family, system, rng), rng.uniform(0, 2 * np.pi, system.N)
+    state, rules, table = (
+        _start(*(drawn if start is None else _given(start, system)), system),
+        _rules(system),
+        system.forces,
+    )
     morse, reach = (None, system.R) if table is None else (forces.law(table), table.cutoff)
     mean, force = _pull(system.N, system.R, system.box), _pull(system.N, reach, system.box)
     block = max(1, BLOCK // system.N)

@@ -66,6 +66,7 @@ def ladder(run: Any) -> Drawing | None:
         "Against Box3D",
         f"{caption} Lines are confidence intervals over the cells.",
         f"rms error over Box3D's: {said}",
+        "leaderboard",
     )
 
 
@@ -92,7 +93,7 @@ def scatter(run: Any) -> Drawing | None:
             xlim=(-bound, bound),
             ylim=(-bound, bound),
         )
-        axes.legend(loc="upper left", fontsize=8)
+        axes.legend(loc="upper left", fontsize=8, markerscale=2)
         return figure
 
     return Drawing(
@@ -100,6 +101,7 @@ def scatter(run: Any) -> Drawing | None:
         "Truth and surrogate",
         "Every point is a species of a test cell.",
         f"Predicted against true change of densities; rms off the line {number(off)} n_tot",
+        "groups",
     )
 
 
@@ -133,6 +135,7 @@ def growth(run: Any) -> Drawing | None:
         "Growth rates",
         "What lies beyond the axis is counted at its ends.",
         f"Median error of the growth rate: {said}",
+        "physics",
     )
 
 
@@ -172,7 +175,7 @@ def depth(run: Any) -> Drawing | None:
             ylabel="rms error / n_tot",
         )
         axes.xaxis.set_minor_formatter(NullFormatter())
-        figure.legend(loc="upper center", ncols=4, fontsize=8)
+        figure.legend(loc="upper center", ncols=4, fontsize=8, markerscale=2)
         return figure
 
     said = ", ".join(f"{name} {number(float(np.median(values)))}" for name, values in errors.items())
@@ -181,4 +184,5 @@ def depth(run: Any) -> Drawing | None:
         "Error by depth of the crossing",
         "Every point is an unstable test cell.",
         f"Median rms error in n_tot: {said}",
+        "groups",
     )

@@ -1,20 +1,22 @@
-"""What a surrogate makes of a slice of flux space, what the models keep, and how they were trained."""
+"""What a surrogate makes of a slice of flux space, and what the models keep."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-import polars as pl
 from matplotlib.figure import Figure
 
-from emulant.dataset.seams import Array, Inputs
-from emulant.reporting.figures import WIDTH, Drawing, framed
-from emulant.reporting.numbers import number
+from emulant.dataset.seams import Inputs
+from emulant.reporting.figures import WIDTH, Drawing, framed, logarithmic
+from emulant.reporting.numbers import number, tick
 from emulant.reporting.style import Theme, looks
 from emulant.systems.flavor.fields import F4_FINAL, F4_INITIAL, STABLE
 from emulant.systems.flavor.figures.answers import answered, best, kinds, tested
 from emulant.systems.flavor.metrics import totals
+
+UNCHANGED, PROMISED = 1e-18, 1e-12
+"""Changes of a lepton number over n_tot: where a cell without any is drawn, and what surrogates keep to."""
 
 
 def plane(run: Any) -> Drawing | None:
@@ -47,7 +49,7 @@ def plane(run: Any) -> Drawing | None:
         "Beyond the line: stable."
     )
     said = f"Most ν_e lost on the slice: {number(float(np.nanmax(lost)))} n_tot; stable: {number(float(stable.mean()))}"
-    return Drawing(draw, f"A slice of flux space by {name}", caption, said)
+    return Drawing(draw, f"A slice of flux space by {name}", caption, said, "maps")
 
 
 def conservation(run: Any) -> Drawing | None:
@@ -57,60 +59,28 @@ def conservation(run: Any) -> Drawing | None:
     found = {}
     for name, answer in answered(run, arrays).items():
         change = ((answer[F4_FINAL] - start) / scale)[:, 3]
-        found[name] = np.log10(np.maximum(np.abs(change[:, 0] - change[:, 1]).max(axis=1), 1e-18))
-    edges = np.linspace(-18, 0, 55)
+        found[name] = np.maximum(np.abs(change[:, 0] - change[:, 1]).max(axis=1), UNCHANGED)
 
     def draw(theme: Theme) -> Figure:
-        figure, axes = framed(WIDTH, 2.7, left=0.14, right=0.97, inches_above=0.5)
-        its = looks(kinds(run), theme)
-        for name, values in found.items():
-            counts, _ = np.histogram(values, edges)
-            axes.stairs(
-                counts / len(values), edges, color=its[name].color, lw=its[name].width, ls=its[name].dashes, label=name
-            )
-        axes.axvline(-12, color=theme.muted, lw=0.8, ls=":")
-        axes.set(xlabel="log10 of the largest change of a lepton number / n_tot", ylabel="share of cells")
-        figure.legend(loc="upper center", ncols=4, fontsize=8)
+        figure, axes = framed(WIDTH, 0.95 + 0.28 * len(found), left=0.2, right=0.96)
+        for row, (name, values) in enumerate(found.items()):
+            look = looks(kinds(run), theme)[name]
+            axes.plot([values.min(), values.max()], [row, row], color=look.color, lw=1.5)
+            axes.plot(np.median(values), row, look.marker, color=look.color, ms=5)
+        axes.axvline(PROMISED, color=theme.muted, lw=0.9, ls=(0, (4, 3)))
+        logarithmic(axes.xaxis, UNCHANGED, 1.0, most=7)
+        axes.set(xlim=(UNCHANGED / 2, 1.0), ylim=(len(found) - 0.4, -0.6), xlabel="change of a lepton number / n_tot")
+        axes.set_yticks(range(len(found)), list(found))
+        axes.grid(visible=False, axis="y")
+        axes.tick_params(axis="y", length=0)
         return figure
 
-    worst = ", ".join(f"{name} 1e{values.max():.0f}" for name, values in found.items())
+    worst = ", ".join(f"{name} {number(float(values.max()))}" for name, values in found.items())
     return Drawing(
         draw,
-        "Lepton number",
-        "Dotted: what is promised. An unchanged cell stands at the left end.",
+        "Is the lepton number kept?",
+        f"The largest change over the flavors of each cell. Dots: median over the cells; lines: all cells. "
+        f"An unchanged cell stands at {tick(UNCHANGED)}. Dashed: what is promised.",
         f"Largest change of a lepton number over n_tot: {worst}",
-    )
-
-
-def curves(run: Any) -> Drawing | None:
-    """Validation loss of each task of `multitask`, and of `mixing`, over the epochs."""
-    series: dict[str, tuple[Array, Array]] = {}
-    for model, columns in (
-        ("multitask", ("stable", "ndens", "fluxmag", "direction", "growthrate")),
-        ("mixing", ("loss",)),
-    ):
-        path = run.folder.events.parent / model / "metrics.csv"
-        if path.is_file():
-            table = pl.read_csv(path)
-            for column in columns:
-                if (wanted := f"validation_{column}") in table.columns:
-                    rows = table.select("epoch", wanted).drop_nulls()
-                    values = rows[wanted].cast(pl.Float64).to_numpy()
-                    if len(values) and values[0] > 0:
-                        series[f"{model} {column}"] = rows["epoch"].to_numpy(), values / values[0]
-    if not series:
-        return None
-
-    def draw(theme: Theme) -> Figure:
-        figure, axes = framed(WIDTH, 3.2, left=0.14, right=0.97, inches_above=0.75)
-        colors = [*theme.surrogates, theme.ink]
-        for (name, (x, y)), color in zip(series.items(), colors, strict=False):
-            axes.plot(x, np.maximum(y, 1e-6), color=color, lw=1.6, label=name)
-        axes.set(yscale="log", xlabel="epoch", ylabel="validation loss / that of the first epoch")
-        figure.legend(loc="upper center", ncols=3, fontsize=7)
-        return figure
-
-    said = ", ".join(f"{name} {number(float(y[-1]))}" for name, (_, y) in series.items())
-    return Drawing(
-        draw, "Training, task by task", "Each loss over what it was after the first epoch.", f"At the end: {said}"
+        "physics",
     )

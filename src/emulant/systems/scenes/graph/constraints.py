@@ -63,11 +63,14 @@ def _row(way: Tensor, arm: Tensor) -> Tensor:
 
 
 class Near(NamedTuple):
-    """The pairs that may touch within the frame; `second` numbers those of them that can touch in two points."""
+    """The pairs that may touch within the frame."""
 
     a: Tensor
     b: Tensor
     second: Tensor
+    """The numbers of those of them that can touch in two points."""
+    points: Tensor
+    """(K,) for each contact of theirs, its place among the 2 P that all pairs together can have."""
 
 
 def items(flat: Flat, pose: Tensor) -> Tensor:
@@ -82,9 +85,10 @@ def near(flat: Flat, before: Tensor, after: Tensor) -> Near:
     reach = _extent(flat, before[:, 2]).maximum(_extent(flat, after[:, 2])) + half.abs() + 0.5 * REACH
     a, b = flat.pairs
     close = ((middle[a] - middle[b]).abs() < reach[a] + reach[b]).all(1)
-    a, b = a[close], b[close]
+    a, b, place = a[close], b[close], close.nonzero()[:, 0]
     wide = (flat.core.amax(1) > 0)[a] & (flat.core.amax(1) > 0)[b]
-    return Near(a, b, wide.nonzero()[:, 0])
+    second = wide.nonzero()[:, 0]
+    return Near(a, b, second, torch.cat([place, flat.pairs.shape[1] + place[second]]))
 
 
 def _extent(flat: Flat, angle: Tensor) -> Tensor:

@@ -24,7 +24,17 @@ SLOP, BIAS = _ENGINE.collision_slop, _ENGINE.collision_bias
 
 
 COLD = 3
-"""The first step of a frame has no impulses to begin with: so many times the iterations of the others."""
+"""The first step of a frame has so many times the iterations of the others: other things touch than before."""
+
+
+class Memory(NamedTuple):
+    """The impulses of a frame's last step, where the next frame begins, as in the engine. Stacks need it: what holds a
+    tower up is not found in a few iterations."""
+
+    contacts: Tensor
+    """(2, 2 P) along normal and tangent, of all contacts that all pairs together can have."""
+    joints: Tensor
+    """(2 J,)"""
 
 
 class Marched(NamedTuple):
@@ -42,6 +52,7 @@ class Marched(NamedTuple):
     """(2 J) at the end; the first J along the pin or x, the others along y (nothing of a pin)."""
     joint_impulse: Tensor
     """(2 J,)"""
+    memory: Memory
 
 
 def pulls(flat: Flat, pose: Tensor) -> Tensor:
@@ -80,8 +91,19 @@ def _kicked(velocity: Tensor, kick: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def march(flat: Flat, pose: Tensor, velocity: Tensor, steps: int, iterations: int) -> Marched:
-    """One frame from (B, 3) poses and velocities, in `steps` steps of so many `iterations`; not differentiated."""
+def march(
+    flat: Flat, pose: Tensor, velocity: Tensor, steps: int, iterations: int, memory: Memory | None = None
+) -> Marched:
+    """One frame from (B, 3) poses and velocities, in `steps` steps of so many `iterations`; not differentiated.
+
+    Args:
+        flat: The scenes.
+        pose: Where the frame begins.
+        velocity: The same.
+        steps: In the frame.
+        iterations: In each of them but the first, which has `COLD` times as many.
+        memory: Of the frame before; None: no impulse is known yet.
+    """
     h, bodies = STEP / steps, flat.bodies
     fall = pad(0.5 * h * h * (1 - steps / flat.substeps) * flat.gravity, (0, 1))
     pairs = near(flat, items(flat, pose), items(flat, flight(flat, pose, velocity)[0]))
@@ -89,7 +111,7 @@ def march(flat: Flat, pose: Tensor, velocity: Tensor, steps: int, iterations: in
     for step in range(steps):
         pose, velocity = _drifted(flat, pose, velocity, h)
         found = contacts(flat, items(flat, pose), pairs)
-        solver = solver or _Solver(flat, found)
+        solver = solver or _Solver(flat, found, pairs.points, memory)
         solver.meet(found, *joint_rows(flat, items(flat, pose)), h)
         pose = pose + torch.where(solver.load[:bodies, None] > 0, 0.0, fall)
         before = _still(flat, velocity)
@@ -97,7 +119,8 @@ def march(flat: Flat, pose: Tensor, velocity: Tensor, steps: int, iterations: in
         velocity = solver.solve(before, fallen, iterations if step else COLD * iterations)[:bodies]
         pose = pose + solver.push(h)[:bodies]
     assert solver is not None
-    return Marched(pose, velocity, solver.strongest, solver.total, solver.joints, solver.joint_total)
+    strongest, total, joints, joint_total = solver.strongest, solver.total, solver.joints, solver.joint_total
+    return Marched(pose, velocity, strongest, total, joints, joint_total, solver.memory())
 
 
 def _still(flat: Flat, velocity: Tensor) -> Tensor:
@@ -105,15 +128,16 @@ def _still(flat: Flat, velocity: Tensor) -> Tensor:
 
 
 class _Solver:
-    """The impulses of one frame; those of a step are where the next one begins."""
+    """The impulses of one frame; those of a step are where the next one begins, those of a frame as well."""
 
-    def __init__(self, flat: Flat, first: Contacts) -> None:
+    def __init__(self, flat: Flat, first: Contacts, places: Tensor, memory: Memory | None) -> None:
         a, b = first.a, first.b
-        self.flat, self.count = flat, len(a)
+        self.flat, self.count, self.places = flat, len(a), places
         self.friction = flat.friction[a] * flat.friction[b]
         self.elasticity = flat.elasticity[a] * flat.elasticity[b]
         self.surface = flat.surface[b] - flat.surface[a]
-        self.impulse = first.gap.new_zeros(2 * self.count + 2 * flat.joints.shape[1])
+        memory = memory or self._blank()
+        self.impulse = torch.cat([*memory.contacts[:, places], memory.joints])
         self.strongest, self.peak = first, first.gap.new_full((self.count,), -1.0)
         self.total = first.gap.new_zeros(self.count, 2)
         self.joint_total = first.gap.new_zeros(2 * flat.joints.shape[1])
@@ -131,6 +155,16 @@ class _Solver:
         self.step[2 * self.count :][(joints.ja.abs().sum(1) == 0)] = 0.0
         drift = (self.surface * tangent.jb[:, :2]).sum(1)
         self.target = torch.cat([torch.zeros_like(drift), -drift, -stretch * ((1 - BIAS**h) / h)])
+
+    def _blank(self) -> Memory:
+        empty = self.flat.inverse.new_zeros
+        return Memory(empty(2, 2 * self.flat.pairs.shape[1]), empty(2 * self.flat.joints.shape[1]))
+
+    def memory(self) -> Memory:
+        """The impulses of the last step."""
+        contacts, joints = self._blank()
+        contacts[:, self.places] = self.impulse[: 2 * self.count].reshape(2, -1)
+        return Memory(contacts, joints + self.impulse[2 * self.count :])
 
     def solve(self, before: Tensor, velocity: Tensor, iterations: int) -> Tensor:
         """(I, 3) velocities after the impulses; bounces go by the approach `before` gravity's kick."""

@@ -40,6 +40,8 @@ class Edges(NamedTuple):
     """(E,) px/s by which the second surface itself moves along the tangent, beyond the first"""
     impulse: Tensor
     """(E, 2) the guess, along normal and tangent"""
+    room: Tensor
+    """(E,) 0 to 1: how far the network may move what it starts from"""
 
 
 class Motion(NamedTuple):
@@ -73,7 +75,7 @@ class ContactNetwork(nn.Module):
         for each in self.rounds:
             node, edge = each(node, edge, a, b, moving)
         coefficients = self.leave(edge).reshape(-1, 4, BASIS)
-        change = (coefficients * basis[:, None]).sum(2).reshape(-1, 2, 2) * mass[:, None]
+        change = (coefficients * basis[:, None]).sum(2).reshape(-1, 2, 2) * (edges.room[:, None] * mass)[:, None]
         pose, velocity = (
             edges.normal.kick(part[:, 0], flat.inverse) + edges.tangent.kick(part[:, 1], flat.inverse)
             for part in change.unbind(1)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import smooth_l1_loss
 
+from emulant.dataset.seams import Array
 from emulant.dataset.seeds import stream
 from emulant.systems.scenes.graph import frame, recordings
 from emulant.systems.scenes.graph.flat import Flat
@@ -38,17 +39,17 @@ class Objective:
         """With the spread that some frames of the training scenes have."""
         some = scenes[:: max(1, len(scenes) // TOGETHER)]
         truth = recordings.stretch(some, [len(scene.state) // 2 for scene in some], 2)
-        known = frame.step(None, recordings.beside(some), truth[0], table)
+        known = frame.step(None, recordings.beside(some), truth[0], table).state
         return cls(table, max(float((truth[1] - known)[:, 3:5].abs().mean()), 1.0))
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         """Huber's, of velocities and displacements frame by frame; every scene has the same weight."""
-        truth, present, *rest = batch
+        (before, *truth), present, *rest = batch
         flat = Flat(*rest)
         weights, gyration = scene_weights(flat), radius_of_gyration(flat)
-        losses = []
+        memory, losses = frame.step(None, flat, before, self.table).memory, []
         for k in range(1, len(truth)):
-            after = frame.step(network, flat, present, self.table)
+            after, memory = frame.step(network, flat, present, self.table, memory)
             moved = (after - present)[:, :3] - (truth[k] - truth[k - 1])[:, :3]
             error = torch.cat([moved / TRAVEL, (after - truth[k])[:, 3:]], dim=1) / self.spread * gyration
             losses.append((smooth_l1_loss(error, torch.zeros_like(error), reduction="none").mean(1) * weights).sum())
@@ -56,7 +57,11 @@ class Objective:
         return torch.stack(losses).mean()
 
     def data(self, scenes: Sequence[Recorded], held: Sequence[Recorded], seed: int) -> TrainingData:
-        """Examples are drawn scene by scene, each with a frame of its own to begin at and noise on it."""
+        """Examples are drawn scene by scene, each with a frame of its own to begin at and noise on it.
+
+        Every other one, if there is any, begins where something is hit: there is most to learn.
+        """
+        hits = [scene.eventful() for scene in scenes]
         schedule = self.table.schedule()
         size = min(schedule.batch_size, len(scenes))
         length = schedule.epoch_batches or len(scenes) // size
@@ -64,18 +69,28 @@ class Objective:
         def batches(epoch: int) -> Iterator[Batch]:
             rng = stream(seed, "training", epoch, 1)
             for rows in shuffled(len(scenes), size, length, seed, epoch):
-                yield self._examples([scenes[row] for row in rows], rng)
+                starts = [self._start(scenes[row], hits[row], rng) for row in rows]
+                yield self._examples([scenes[row] for row in rows], starts, rng)
 
         parts = [held[first : first + TOGETHER] for first in range(0, min(len(held), SCORED_SCENES), TOGETHER)]
-        return TrainingData(self.loss, batches, length, [self._examples(part, None) for part in parts])
+        return TrainingData(self.loss, batches, length, [self._middle(part) for part in parts])
 
-    def _examples(self, scenes: Sequence[Recorded], rng: np.random.Generator | None) -> Batch:
-        """Without a generator: from the middle of every scene, and without noise."""
-        length = self.table.unroll + 1
-        last = [len(scene.state) - length for scene in scenes]
-        starts = [end // 2 if rng is None else int(rng.integers(0, end + 1)) for end in last]
-        flat, truth = recordings.beside(scenes), recordings.stretch(scenes, starts, length)
-        start = truth[0]
+    def _start(self, scene: Recorded, hits: Array, rng: np.random.Generator) -> int:
+        """Of an example: the frame before the one that is continued."""
+        last = len(scene.state) - self.table.unroll - 2
+        wanted = hits[(hits > 0) & (hits <= last + 1)] - 1
+        if len(wanted) and rng.random() < 0.5:
+            return int(rng.choice(wanted))
+        return int(rng.integers(0, last + 1))
+
+    def _middle(self, scenes: Sequence[Recorded]) -> Batch:
+        """Of every scene, without noise."""
+        return self._examples(scenes, [(len(scene.state) - self.table.unroll - 2) // 2 for scene in scenes], None)
+
+    def _examples(self, scenes: Sequence[Recorded], starts: Sequence[int], rng: np.random.Generator | None) -> Batch:
+        """Truth (unroll + 2, B, 6), the state that is continued (B, 6), and `Flat`. Without a generator, no noise."""
+        flat, truth = recordings.beside(scenes), recordings.stretch(scenes, starts, self.table.unroll + 2)
+        start = truth[1]
         if rng is not None:
             start = start + torch.from_numpy(rng.standard_normal(start.shape).astype(np.float32)) * self._noise(flat)
         return truth, start, *flat
@@ -104,29 +119,33 @@ def scene_weights(flat: Flat) -> Tensor:
 @torch.no_grad()
 def rollout(network: nn.Module | None, flat: Flat, state: Tensor, horizon: int, table: ContactGraphTable) -> Tensor:
     """(horizon, B, 6): the frames after `state` (B, 6)."""
-    found = []
+    found, memory = [], None
     for _ in range(horizon):
-        state = frame.step(network, flat, state, table)
+        state, memory = frame.step(network, flat, state, table, memory)
         found.append(state)
     return torch.stack(found)
 
 
 def rollout_score(held: Sequence[Recorded], table: ContactGraphTable) -> Score | None:
-    """`position_mse` (px² per coordinate) of rollouts; None where no scene is long enough."""
+    """The RMS error of places in rollouts (px per coordinate), mean over scenes; None where no scene is long enough.
+
+    Not their mean square: that is the error of the one scene in which a collision was missed.
+    """
     some = [scene for scene in held if len(scene.state) >= CONTEXT + HORIZON]
     some = some[:: -(-len(some) // SCORED_SCENES)] if some else []
     if not some:
         return None
     parts = [some[first : first + TOGETHER] for first in range(0, len(some), TOGETHER)]
 
-    def position_mse(network: nn.Module) -> float:
+    def position_rms(network: nn.Module) -> float:
         device, total = next(network.parameters()).device, 0.0
         for scenes in parts:
             flat = Flat(*(tensor.to(device) for tensor in recordings.beside(scenes)))
             truth = recordings.stretch(scenes, [CONTEXT - 1] * len(scenes), HORIZON + 1).to(device)
             rolled = rollout(network, flat, truth[0], HORIZON, table)
             squares = (rolled - truth[1:])[..., :2].square().mean(dim=(0, 2))
-            total += float((squares * scene_weights(flat)).sum()) * len(scenes)
+            counts = torch.bincount(flat.scene)
+            total += float((torch.bincount(flat.scene, squares) / counts).sqrt().sum())
         return total / len(some)
 
-    return Score(position_mse, "position_mse", "lower")
+    return Score(position_rms, "position_rms", "lower")

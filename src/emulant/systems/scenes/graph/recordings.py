@@ -12,8 +12,11 @@ from torch import Tensor
 from emulant.dataset.seams import Array, Dataset, Fields
 from emulant.systems.scenes.graph.flat import Flat, flatten
 from emulant.systems.scenes.layout import STATIC_FIELDS
+from emulant.systems.scenes.scene import STEP
 
 BATCH_CASES = 64
+HIT = 30.0
+"""px/s, within a frame."""
 
 
 class Recorded(NamedTuple):
@@ -23,6 +26,11 @@ class Recorded(NamedTuple):
     """Those of `STATIC_FIELDS`, without padding."""
     state: Array
     """(T, N, 6) float32"""
+
+    def eventful(self) -> Array:
+        """The frames in which a body is hit: its velocity changes by far more than gravity does it."""
+        change = np.diff(self.state[..., 3:5], axis=0) - STEP * self.fields["gravity"].astype(np.float32)
+        return np.flatnonzero((np.abs(change) > HIT).any(axis=(1, 2)))
 
 
 def read(dataset: Dataset, frames: int) -> list[Recorded]:

@@ -8,6 +8,7 @@ closest points of faces after FIGNet (Allen et al., arXiv 2212.03574).
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -43,7 +44,9 @@ class ContactGraph:
         self.network: ContactNetwork | None = None
 
     def fit(self, train: Dataset, validation: Dataset | None = None) -> None:
-        """Train on short stretches of frames; the monitor `position_mse` is that of rollouts on the validation split.
+        """Train on short stretches of frames; the monitor `position_rms` is that of rollouts on the validation split.
+
+        Weights that do not even there beat what the network starts from are thrown away: then it is `untrained`.
 
         Raises:
             SurrogateError: The scenes are too short, or the loss is not finite.
@@ -53,7 +56,7 @@ class ContactGraph:
         config = self.config
         scenes = recordings.read(train, config.frames)
         shortest = min(len(scene.state) for scene in scenes)
-        if shortest <= config.unroll:
+        if shortest < config.unroll + 2:
             raise SurrogateError(
                 f"contact_graph: scenes of {shortest} frames are too short to unroll {config.unroll}.",
                 "Raise system.frames, or lower surrogates.contact_graph.unroll.",
@@ -63,7 +66,10 @@ class ContactGraph:
             self.network = self._network()
         data = Objective.of(config, scenes).data(scenes, held, self.workshop.seed)
         score = rollout_score(held, config)
-        loop.train(self.network, data, config.schedule(), workshop=self.workshop, score=score, extras=self._extras())
+        untouched, schedule = deepcopy(self.network), config.schedule()
+        outcome = loop.train(self.network, data, schedule, workshop=self.workshop, score=score, extras=self._extras())
+        if score is not None and schedule.monitor != "loss" and score.function(untouched) <= outcome.monitor:
+            self.network = untouched
 
     def forecast(self, context: Context, horizon: int) -> dict[str, Array]:
         """`state` (C, horizon, N, 6); inf where the rollout has left every bound."""

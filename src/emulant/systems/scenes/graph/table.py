@@ -34,19 +34,19 @@ class ContactGraphTable(TrainedTable):
     """How that solver works."""
     frames: Annotated[int, Field(ge=2)] = 60
     """Frames of each scene that training draws from, the first ones."""
-    unroll: Positive = 2
+    unroll: Positive = 1
     """Frames in a row that an example asks for; from the second on the network meets its own errors."""
-    position_noise: Annotated[float, Field(ge=0)] = 0.05
+    position_noise: Annotated[float, Field(ge=0)] = 0.02
     """px, standard deviation, on the input of an example."""
-    velocity_noise: Annotated[float, Field(ge=0)] = 1.0
+    velocity_noise: Annotated[float, Field(ge=0)] = 0.3
     """px/s; turned as much at the rim of a body."""
-    score: ClassVar[str | None] = "position_mse"
+    score: ClassVar[str | None] = "position_rms"
     recipe: ClassVar[TrainingTable] = TrainingTable(
         max_epochs=30,
         epoch_batches=50,
         batch_size=48,
         optimizer="adamw",
-        learning_rate=2e-3,
+        learning_rate=1e-3,
         scheduler="cosine",
         minimum_learning_rate=2e-5,
         warmup=0.03,

@@ -1,8 +1,8 @@
 """A scene as a document: its header, its first frame, and what every later frame changes, body by body.
 
 One function, `document`, makes what is trained on, what evaluation shows and what `predict` shows. A later entry is
-OBJECT k and then FREE, or STILL, or the changes of vx, vy, ω, x, y, angle; only the first three are ever a model's to
-say. The type's name is no part of it: a model must continue kinds of scenes that it has never seen.
+OBJECT k and then ON, FALL or STILL, or the changes of vx, vy, ω, x, y, angle; only the first three are ever a model's
+to say. The type's name is no part of it: a model must continue kinds of scenes that it has never seen.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from emulant.dataset.seams import Array, Fields
 from emulant.errors import SurrogateError
 from emulant.systems.scenes.language.residuals import Told
 from emulant.systems.scenes.language.vocabulary import (
-    FREE,
+    FALL,
     NOTHING,
     OBJECT,
     OBJECTS,
+    ON,
     STILL,
     WIDTH,
     WORDS,
@@ -56,21 +57,22 @@ def document(static: Fields, told: Told, row: int, bodies: Array, own: int, firs
     """
     head = [header({name: array[row] for name, array in static.items()}, bodies), opening(told.first[row], bodies)]
     shown = np.concatenate([joined(part) for part in head])
-    slots = entries(told.changes[row][:, bodies], told.still[row][:, bodies])
+    slots = entries(told.changes[row][:, bodies], told.words[row][:, :, bodies])
     said = np.zeros(slots.shape, dtype=bool)
     said[max(0, first_said - 1) :, :own, 1 : 1 + 3 * WIDTH] = True
     there = slots != NOTHING
     return Document(np.concatenate([shown, slots[there]]), np.concatenate([np.zeros(len(shown), bool), said[there]]))
 
 
-def entries(changes: Array, still: Array) -> Array:
-    """(..., N, 6) -> (..., N, 1 + 6 WIDTH) tokens of entries, `NOTHING` where one is shorter."""
+def entries(changes: Array, words: Array) -> Array:
+    """Changes (..., N, 6) and what words stand for (..., 2, N, 6) -> (..., N, 1 + 6 WIDTH) tokens of entries,
+    `NOTHING` where one is shorter."""
     count = changes.shape[-2]
-    free = (changes == 0).all(-1)
-    short = free | (changes == still).all(-1)
-    numbers = spelled(np.where(short[..., None], 0, changes)).reshape(*changes.shape[:-1], 6 * WIDTH)
-    numbers[short] = NOTHING
-    numbers[..., 0] = np.where(short, np.where(free, FREE, STILL), numbers[..., 0])
+    fits = [(changes == meant).all(-1) for meant in (0, words[..., 0, :, :], words[..., 1, :, :])]
+    word = np.select(fits, [ON, FALL, STILL], NOTHING)
+    numbers = spelled(np.where(word[..., None] == NOTHING, changes, 0)).reshape(*changes.shape[:-1], 6 * WIDTH)
+    numbers[word != NOTHING] = NOTHING
+    numbers[..., 0] = np.where(word == NOTHING, numbers[..., 0], word)
     names = np.broadcast_to(OBJECT + np.arange(count), changes.shape[:-1])
     return np.concatenate([names[..., None], numbers], axis=-1)
 

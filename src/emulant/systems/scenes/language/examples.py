@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from threading import Lock
 
 import numpy as np
 import torch
@@ -33,17 +35,22 @@ class Corpus:
     dataset: Dataset
     table: LanguageTable
     seed: int
+    reading: Lock = field(default_factory=Lock)
+    """Batches are made by several threads, and an open Parquet file serves one at a time."""
 
-    def batches(self, epoch: int, epochs: int, size: int, length: int) -> Iterator[Batch]:
-        """`length` batches of `size` documents, pure in (seed, epoch)."""
-        rng = stream(self.seed, "training", epoch, 1)
+    def batches(self, epoch: int, epochs: int, size: int, length: int) -> Iterator[Callable[[], Batch]]:
+        """What makes `length` batches of `size` documents, each pure in (seed, epoch, its number)."""
+        order = stream(self.seed, "training", epoch, 4)
         rows, objects = self._drawn(epoch, epochs, size * length), self.dataset.cases["objects"].to_numpy()
         cases = self.dataset.cases["case"].to_numpy()
         for first in range(0, length, POOL):
             pool = rows[first * size : (first + POOL) * size]
             pool = pool[np.argsort(objects[pool], kind="stable")].reshape(-1, size)
-            for batch in rng.permutation(len(pool)):
-                yield batched(self.documents(cases[pool[batch]], rng))
+            for number, batch in enumerate(order.permutation(len(pool)), first):
+                yield partial(self._batch, cases[pool[batch]], epoch, number)
+
+    def _batch(self, cases: Sequence[int], epoch: int, number: int) -> Batch:
+        return batched(self.documents(cases, stream(self.seed, "training", epoch, 1, number)))
 
     def validation(self, size: int) -> list[Batch]:
         """Of some scenes, evenly chosen, always the same stretches."""
@@ -55,7 +62,8 @@ class Corpus:
     def documents(self, cases: Sequence[int], rng: Generator) -> list[Document]:
         """One of each case: from a random frame on, bodies in random order; a random group of bodies if it is long."""
         table = self.table
-        read = self.dataset.read(["state", *STATIC_FIELDS], [int(case) for case in cases])
+        with self.reading:
+            read = self.dataset.read(["state", *STATIC_FIELDS], [int(case) for case in cases])
         states, static = read.pop("state"), read
         frames = min(table.example_frames, states.shape[1])
         starts = rng.integers(0, states.shape[1] - frames + 1, len(states))

@@ -183,7 +183,7 @@ class LFM2:
 
     def forecast(self, context: Context, horizon: int) -> dict[str, Array]:
         """`state` (C, horizon, N, 6)."""
-        frames, cut = forecast(self._fitted(), context, horizon, self.config.context_tokens)
+        frames, cut = forecast(self._fitted(), context, horizon, self.config)
         self.grouped += cut
         return {"state": frames}
 

@@ -21,11 +21,12 @@ PEAKS = {"H100": 989.4e12, "H200": 989.4e12, "A100": 312e12, "L40": 181e12, "RTX
 
 
 def staged(config: LanguageTable) -> TrainingTable:
-    """The schedule, with weights kept at the end of every stage of the curriculum."""
-    table = config.schedule()
-    if config.curriculum_stages == 1:
+    """The schedule, stage by stage of the curriculum, with weights kept at the end of each."""
+    table, stages = config.schedule(), config.curriculum_stages
+    if stages == 1:
         return table
-    return table.model_copy(update={"keep_every": max(1, table.max_epochs // config.curriculum_stages)})
+    kept = max(1, table.max_epochs // stages)
+    return table.model_copy(update={"keep_every": kept, "stages": stages, "stage_factor": config.stage_factor})
 
 
 def objective(
@@ -37,7 +38,7 @@ def objective(
 
     def batches(epoch: int) -> Iterator[Batch]:
         speed.start()
-        return ahead(train.batches(epoch, table.epochs(length), table.batch_size, length))
+        return ahead(train.batches(epoch, table.epochs(length), table.batch_size, length), table.loader_workers)
 
     def loss(network: nn.Module, batch: Batch) -> Loss:
         tokens, said = batch[0][:, :-1], batch[1][:, 1:]

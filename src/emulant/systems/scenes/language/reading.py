@@ -9,18 +9,18 @@ import numpy as np
 
 from emulant.dataset.seams import Array, Fields
 from emulant.errors import SurrogateError
-from emulant.systems.scenes.language.residuals import QUANTA, change, flight, moved, resting
+from emulant.systems.scenes.language.residuals import QUANTA, expected, flying, moved
 from emulant.systems.scenes.language.vocabulary import (
     DIGIT,
-    ESCAPE,
-    FREE,
+    FALL,
     NAMES,
     OBJECT,
+    ON,
     STILL,
-    WIDTH,
     WORDS,
     number_of,
     place_of,
+    rest_of,
 )
 
 PLACES = {"segment": 2, "circle": 1, "polygon": 4, "central": 1, "mutual": 1}
@@ -64,8 +64,8 @@ class _Cursor:
         return self.tokens[self.place - count : self.place]
 
     def number(self) -> int:
-        wide = self.left and self.tokens[self.place] == ESCAPE
-        return number_of(self.take(WIDTH if wide else 1))
+        opening = self.take()
+        return number_of([*opening, *self.take(len(rest_of(opening[0])))])
 
     def numbers(self, count: int) -> list[int]:
         return [self.number() for _ in range(count)]
@@ -86,13 +86,14 @@ def _read(cursor: _Cursor, static: Fields, row: int) -> Read:
         vx, vy, angle, omega = cursor.numbers(4)
         first[0, body] = x, y, angle, vx, vy, omega
     states = [first * QUANTA]
+    aloft = np.ones(first.shape[:2], dtype=bool)
     while cursor.left:
-        free = flight(states[-1], one)
-        still = change(resting(states[-1]), free, one)
-        changes = np.zeros_like(free)
+        likely, words = expected(states[-1], aloft, one)
+        changes = np.zeros_like(likely)
         for body in range(bodies):
-            changes[0, body] = _entry(cursor, still[0, body])
-        states.append(moved(free, changes, one))
+            changes[0, body] = _entry(cursor, words[0, :, body])
+        states.append(moved(likely, changes, one))
+        aloft = flying(changes, words)
     return Read(header, np.concatenate(states)[:, :bodies])
 
 
@@ -115,8 +116,10 @@ def _header(cursor: _Cursor) -> Iterator[tuple[str, list[int]]]:
         yield word, [*ends, *cursor.places(PLACES.get(word, 0)), *cursor.numbers(NUMBERS[word])]
 
 
-def _entry(cursor: _Cursor, still: Array) -> Array:
+def _entry(cursor: _Cursor, words: Array) -> Array:
+    """(6,) changes; `words` (2, 6) are those that FALL and STILL stand for."""
     cursor.take()
-    if cursor.tokens[cursor.place] in (FREE, STILL):
-        return still if cursor.take() == [STILL] else np.zeros(6)
+    if cursor.tokens[cursor.place] in (ON, FALL, STILL):
+        (word,) = cursor.take()
+        return np.zeros(6) if word == ON else words[0 if word == FALL else 1]
     return np.array(cursor.numbers(6))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -15,27 +16,27 @@ import torch
 from torch import Tensor
 
 from emulant.dataset.seams import Array, Context, Fields
+from emulant.surrogates.language_tables import LanguageTable
 from emulant.systems.scenes.language.documents import document, entries
 from emulant.systems.scenes.language.groups import Group, groups
-from emulant.systems.scenes.language.residuals import Told, change, flight, moved, resting, tell
+from emulant.systems.scenes.language.residuals import Told, bounded, expected, flying, moved, tell
 from emulant.systems.scenes.language.vocabulary import (
-    DIGITS,
-    ESCAPE,
-    FREE,
+    FALL,
     NUMBER,
     OBJECT,
+    ON,
     OPENING,
     STILL,
-    WIDTH,
     ZERO,
     allowed,
     joined,
     number_of,
+    rest_of,
 )
 from emulant.systems.scenes.layout import STATIC_FIELDS
 from emulant.training.process import threads
 
-ROWS = 24
+ROWS = 48
 """Documents that are continued side by side."""
 Talk: TypeAlias = Generator[tuple[list[int], int], int, None]
 """Yields tokens to be read and what kind of token is to follow; is sent that token."""
@@ -58,23 +59,36 @@ class _Row:
     unread: list[int] = field(default_factory=list)
 
 
-def forecast(reader: Reader, context: Context, horizon: int, context_tokens: int) -> tuple[Array, int]:
+def forecast(reader: Reader, context: Context, horizon: int, table: LanguageTable) -> tuple[Array, int]:
     """The `horizon` frames after a context, (C, horizon, N, 6), and how many scenes had to be cut into groups."""
     static = {name: context.static[name] for name in STATIC_FIELDS}
     with threads(1):
-        return continued(reader, context.fields["state"], static, horizon, context_tokens)
+        return continued(reader, context.fields["state"], static, horizon, table)
 
 
-def continued(reader: Reader, states: Array, static: Fields, horizon: int, context_tokens: int) -> tuple[Array, int]:
-    """The `horizon` frames after states (C, K, N, 6), and how many scenes had to be cut into groups."""
+def continued(reader: Reader, states: Array, static: Fields, horizon: int, table: LanguageTable) -> tuple[Array, int]:
+    """The `horizon` frames after states (C, K, N, 6), and how many scenes had to be cut into groups.
+
+    A document ends where those of training do; the next one begins with the last frames of this one, told anew. What
+    lies further back than `prompt_frames` is not shown: the model was never taught to look there.
+    """
+    known, cut = states[:, -table.prompt_frames :], 0
+    end = known.shape[1] + horizon
+    while known.shape[1] < end:
+        shown = known[:, -table.prompt_frames :]
+        ahead = min(table.example_frames - shown.shape[1], end - known.shape[1])
+        frames, some = _document(reader, shown, static, ahead, table.context_tokens)
+        known, cut = np.concatenate([known, frames], axis=1), max(cut, some)
+    return known[:, -horizon:], cut
+
+
+def _document(reader: Reader, states: Array, static: Fields, horizon: int, context_tokens: int) -> tuple[Array, int]:
+    """The frames that one document holds after those that are shown."""
     told = tell(states, static)
     rows, cut = _rows(told, static, states.shape[1], horizon, context_tokens)
-    parts = np.split(np.arange(len(states)), np.flatnonzero(_full(rows, len(states))) + 1)
     frames = np.zeros((len(states), horizon, *states.shape[2:]))
-    for scenes in parts:
-        if len(scenes):
-            own = [row for row in rows if row.scene in set(scenes.tolist())]
-            _continue(reader, own, told, static, frames)
+    for part in _parts(rows):
+        _continue(reader, part, told, static, frames)
     return frames, cut
 
 
@@ -91,15 +105,15 @@ def _rows(told: Told, static: Fields, shown: int, horizon: int, context_tokens: 
     return rows, cut
 
 
-def _full(rows: Sequence[_Row], scenes: int) -> Array:
-    """(scenes - 1,) whether a batch ends after a scene."""
-    counts = np.bincount([row.scene for row in rows], minlength=scenes)
-    ends, total = np.zeros(scenes, dtype=bool), 0
-    for scene, count in enumerate(counts):
-        if total and total + count > ROWS:
-            ends[scene - 1], total = True, 0
-        total += count
-    return ends[:-1]
+def _parts(rows: Sequence[_Row]) -> list[list[_Row]]:
+    """At most `ROWS` documents at once, or those of one scene; scenes of like length together, so that few wait."""
+    scenes = [list(own) for _, own in groupby(rows, key=lambda row: row.scene)]
+    parts: list[list[_Row]] = [[]]
+    for own in sorted(scenes, key=lambda own: max(len(row.unread) for row in own)):
+        if parts[-1] and len(parts[-1]) + len(own) > ROWS:
+            parts.append([])
+        parts[-1] += own
+    return parts
 
 
 def _continue(reader: Reader, rows: Sequence[_Row], told: Told, static: Fields, frames: Array) -> None:
@@ -107,38 +121,39 @@ def _continue(reader: Reader, rows: Sequence[_Row], told: Told, static: Fields, 
     chosen = np.array(sorted({row.scene for row in rows}))
     one = {name: array[chosen] for name, array in static.items()}
     place = {scene: number for number, scene in enumerate(chosen.tolist())}
-    state = told.decoded[chosen, -1]
+    state, aloft = told.decoded[chosen, -1], told.aloft[chosen]
     cache = reader.cache(len(rows), max(len(row.unread) for row in rows) + 64)
     for frame in range(frames.shape[1]):
-        free = flight(state, one)
-        still, said = change(resting(state), free, one), np.zeros_like(free)
-        talks = [_talk(row, said[place[row.scene]], still[place[row.scene]]) for row in rows]
+        likely, words = expected(state, aloft, one)
+        said = np.zeros_like(likely)
+        talks = [_talk(row, said[place[row.scene]], words[place[row.scene]]) for row in rows]
         _converse(reader, rows, talks, cache)
         for row in rows:
             others = row.group.bodies[row.group.own :]
             if len(others):
-                spoken = entries(said[place[row.scene], others], still[place[row.scene], others])
+                spoken = entries(said[place[row.scene], others], words[place[row.scene]][:, others])
                 spoken[:, 0] += row.group.own
                 row.unread += joined(spoken).tolist()
-        state = moved(free, said, one)
+        state, aloft = bounded(moved(likely, said, one)), flying(said, words)
         frames[chosen, frame] = state
 
 
-def _talk(row: _Row, said: Array, still: Array) -> Talk:
+def _talk(row: _Row, said: Array, words: Array) -> Talk:
     """A frame's entries of a group's own bodies; what is said is written into `said` (N, 6)."""
+    meant = {ON: np.zeros_like(said), FALL: words[0], STILL: words[1]}
     for name, body in enumerate(row.group.bodies[: row.group.own]):
         token = yield [*row.unread, OBJECT + name], OPENING
         row.unread = [token]
-        if token in (FREE, STILL):
-            said[body] = still[body] if token == STILL else 0
+        if token in meant:
+            said[body] = meant[token][body]
             continue
         for axis in range(3):
             if axis:
                 token = yield row.unread, NUMBER
                 row.unread = [token]
             word = [token]
-            while token == ESCAPE and len(word) < WIDTH:
-                word.append((yield row.unread, DIGITS))
+            for kind in rest_of(token):
+                word.append((yield row.unread, kind))
                 row.unread = word[-1:]
             said[body, axis] = number_of(word)
         row.unread = [*row.unread, ZERO, ZERO, ZERO]  # places follow from velocities

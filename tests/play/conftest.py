@@ -1,0 +1,82 @@
+"""Runs, their pages, and a browser to look at them."""
+
+import os
+import shutil
+
+import pytest
+from play_page import MADE, PORT, TOKEN, Client, made, served
+from starlette.testclient import TestClient
+
+from emulant import use
+from emulant.play.server import application
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory):
+    """System -> its opened run, made when it is first asked for."""
+    kept = {}
+
+    def get(system):
+        if system not in kept:
+            kept[system] = made(system, tmp_path_factory.mktemp("play") / system)
+        return kept[system]
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def client(runs):
+    """System -> `Client`."""
+    kept = {}
+
+    def get(system):
+        if system not in kept:
+            play, models = use.play(runs(system), MADE[system][0])
+            app = application(play, models, run="of the tests", token=TOKEN, port=PORT)
+            kept[system] = Client(TestClient(app, base_url=f"http://127.0.0.1:{PORT}"), MADE[system][0])
+        return kept[system]
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """A running chromium; skipped, with the reason, where there is none."""
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None and os.environ.get("CI") not in ("1", "true"):
+        pytest.skip("no chromium on this machine")
+    assert found is not None, "CI needs chromium: apt-get install chromium"
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium, runs):
+    """Open the page of a system: (page, complaints); complaints must be empty in the end."""
+    contexts, servers, complaints = [], [], []
+
+    def get(system, width=1200, scheme="light"):
+        server = served(runs(system), MADE[system][0])
+        address = server.__enter__()
+        servers.append(server)
+        context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        contexts.append(context)
+        opened = context.new_page()
+        opened.on("console", lambda message: complaints.append(message.text))
+        opened.on("pageerror", lambda error: complaints.append(str(error)))
+        opened.on(
+            "request", lambda request: request.url.startswith((address, "data:")) or complaints.append(request.url)
+        )
+        opened.goto(address)
+        opened.wait_for_selector("html[data-ready=yes]", state="attached")
+        return opened
+
+    yield get
+    for context in contexts:
+        context.close()
+    for server in servers:
+        server.__exit__(None, None, None)
+    assert not complaints
