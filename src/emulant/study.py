@@ -149,6 +149,8 @@ def preset(name: str) -> Path:
         UsageError: There is none of that name.
     """
     known = presets()
+    if name not in known and name in systems.names():
+        raise UsageError(f"the system `{name}` brings no study of its own.", "Write a study file; its manual has one.")
     if name not in known:
         near = get_close_matches(name, known, n=1)
         mend = f"Did you mean `{near[0]}`?" if near else ""

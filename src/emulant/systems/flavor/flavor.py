@@ -38,7 +38,8 @@ class Flavor(BaseSystem):
     board = (
         "skill_f4",
         *(f"rms_f4_minus_{rival}" for rival in ("box3d", "profile", "untrained")),
-        *("growth_error_p50", "growth_error_p95", "stability_error", "coverage_68"),
+        *("growth_error_p50", "growth_error_p95", "stability_error", "stable_false_positive"),
+        *("coverage_68", "excluded_fraction"),
     )
     studies = Path(__file__).parent / "studies"
     kernels = (

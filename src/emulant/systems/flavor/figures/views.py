@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from emulant.dataset.seams import Inputs
-from emulant.reporting.figures import WIDTH, Drawing, framed, logarithmic
+from emulant.reporting.axes import logarithmic
+from emulant.reporting.figures import WIDTH, Drawing, framed
 from emulant.reporting.numbers import number, tick
 from emulant.reporting.style import Theme, looks
 from emulant.systems.flavor.fields import F4_FINAL, F4_INITIAL, STABLE

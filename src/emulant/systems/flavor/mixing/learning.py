@@ -94,7 +94,8 @@ def predicted_change(module: Any, batch: Batch, flavors: int) -> Tensor:
     crossed, shape = Crossings(*batch[:CROSSED]), Shapes(*batch[CROSSED:LABELS])
     corrections = networks.corrections(shape.features, module.layers("mixing"), torch)
     q = balanced(shape, profile_q(shape, corrections, flavors, torch), flavors, torch)
-    return assembled(moments(crossed, q, torch), flavors, torch)
+    change: Tensor = assembled(moments(crossed, q, torch), flavors, torch)
+    return change
 
 
 @dataclass(frozen=True)
