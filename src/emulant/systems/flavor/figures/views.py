@@ -1,4 +1,4 @@
-"""What a surrogate makes of a slice of flux space, what the models keep, and how they were trained."""
+"""What a surrogate makes of a slice of flux space, and what the models keep."""
 
 from __future__ import annotations
 
