@@ -20,6 +20,7 @@ QUICK = [
     "README.md",
     "docs/index.md",
     "docs/install.md",
+    "docs/report.md",
     "docs/swarm.md",
     "docs/how-to/add-your-own-surrogate.md",
     "docs/how-to/share-a-dataset.md",

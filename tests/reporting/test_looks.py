@@ -1,4 +1,4 @@
-"""The reports of the five systems, seen in a browser and compared with how they looked when somebody looked.
+"""The reports of four systems, seen in a browser and compared with how they looked when somebody looked.
 
 `python tests/reporting/test_looks.py RUNS` writes the small pictures anew, from finished smoke runs RUNS/swarm,
 RUNS/pendulum, ...; look at the reports before you do that.
@@ -21,7 +21,7 @@ from emulant.cli import main
 from emulant.reporting.page import LIMIT
 
 LOOKS = Path(__file__).parent / "looks"
-SYSTEMS = ("swarm", "pendulum", "scenes", "flavor", "halos")
+SYSTEMS = ("swarm", "pendulum", "flavor", "halos")
 VIEWS = ((1200, "light"), (768, "light"), (400, "dark"))
 BLOCK = 8
 """Pixels of a thumbnail whose mean is compared: numbers may change, sections and figures stay where they are."""
