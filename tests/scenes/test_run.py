@@ -120,6 +120,20 @@ def test_predict_names_a_file_that_is_too_short(run: Run, tmp_path: Path, emulan
     assert "has 4 frames" in error
 
 
+def test_kept_predictions_are_had_as_json_lines(run: Run, tmp_path: Path, emulant: Any) -> None:
+    """As `predict` writes them: the header, and the frames after the context."""
+    flags = ("--format", "predictions", "--types", "billiards", "-o", tmp_path / "said")
+    code, _, error = emulant("export", f"{run.folder.root}/test", *flags)
+    assert code == 0, error
+    written = sorted((tmp_path / "said" / "contact_graph").iterdir())
+    case = run.dataset("test").cases.filter(family="billiards")["case"][0]
+    kept = run.prediction("contact_graph", "test", case)
+    assert written[0].name == "billiards_scene_00000001.jsonl"
+    lines = [orjson.loads(line) for line in written[0].read_text().splitlines()]
+    assert [line["frame"] for line in lines[1:]] == list(range(11, 11 + len(kept["state"])))
+    assert lines[1]["objects"][0]["position"]["x"] == pytest.approx(kept["state"][0, 0, 0], abs=0.006)
+
+
 def test_the_document_s_tree_has_the_scenes_that_its_metrics_are_of(run: Run, tmp_path: Path, emulant: Any) -> None:
     target = tmp_path / "document"
     code, out, error = emulant("export", run.folder.root, "--format", "document", "-o", target)

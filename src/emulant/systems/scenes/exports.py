@@ -37,6 +37,25 @@ def text(run: Any, splits: Sequence[str], target: Path, options: ExportOptions) 
     return [write_text(target, "\n\n".join(blocks) + "\n")]
 
 
+def predictions(run: Any, splits: Sequence[str], target: Path, options: ExportOptions) -> list[Path]:
+    """`MODEL/TYPE_scene_00000001.jsonl` of every surrogate: the header and the frames that it has forecast.
+
+    Of more than one test split, below a folder for each.
+    """
+    from emulant.systems.scenes.scene import quantised
+
+    tests = [split for split in run.test_splits if split in splits]
+    models = [entrant.name for entrant in run.entrants() if entrant.kind == "surrogate"]
+    written = []
+    for split, case in _cases(run, tests, options, evaluated=True):
+        scene, folder = run.dataset(split).scene(case), target / split if len(tests) > 1 else target
+        for model in models:
+            kept = run.prediction(model, split, case)
+            path = folder / model / f"{scene.type}_scene_{scene.number + 1:08d}.jsonl"
+            written.append(write_scene(path, scene, quantised(kept["state"]), int(kept["context"]) + 1))
+    return written
+
+
 def document(run: Any, splits: Sequence[str], target: Path, options: ExportOptions) -> list[Path]:
     """`metrics.json`, `predictions/`, `comparison_gifs/` and `checkpoints/` as the source document has them.
 

@@ -36,7 +36,7 @@ class RenderOptions(Table):
 
 
 class ExportOptions(Table):
-    """The flags of `emulant export RUN|SPLIT --format jsonl|text|document`."""
+    """The flags of `emulant export RUN|SPLIT --format jsonl|text|predictions|document`."""
 
     types: str = ""
     """Comma-separated; by default all."""

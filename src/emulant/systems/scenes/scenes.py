@@ -66,7 +66,7 @@ class Scenes(BaseSystem):
     play = "emulant.systems.scenes.play:play"
     ExportOptions = ExportOptions
     exports: Mapping[str, Any] = {
-        name: f"emulant.systems.scenes.exports:{name}" for name in ("jsonl", "text", "document")
+        name: f"emulant.systems.scenes.exports:{name}" for name in ("jsonl", "text", "predictions", "document")
     }
     checks_values = True
     physics = ("energy_drift", "momentum_drift", "contact_f1", "contact_mse")

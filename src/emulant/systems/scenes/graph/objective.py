@@ -23,6 +23,8 @@ TRAVEL = 10 * STEP
 """s: half of a usual rollout. A velocity that is off costs as much as a place that is off by this times as many px."""
 CONTEXT, HORIZON = 10, 20
 """Frames of the rollouts that the score is of: those of the default evaluation."""
+LOST = 5.0
+"""px: a scene that is further off is lost, and no further is no better."""
 SCORED_SCENES, TOGETHER = 160, 32
 """Validation scenes that are scored at most, spread over all of them, and how many at once."""
 
@@ -127,9 +129,8 @@ def rollout(network: nn.Module | None, flat: Flat, state: Tensor, horizon: int, 
 
 
 def rollout_score(held: Sequence[Recorded], table: ContactGraphTable) -> Score | None:
-    """The RMS error of places in rollouts (px per coordinate), mean over scenes; None where no scene is long enough.
-
-    Not their mean square: that is the error of the one scene in which a collision was missed.
+    """The RMS error of places in rollouts (px per coordinate), at most `LOST`, mean over scenes; None where no scene is
+    long enough. A mean square would be the error of the one scene in which a fast disc was missed.
     """
     some = [scene for scene in held if len(scene.state) >= CONTEXT + HORIZON]
     some = some[:: -(-len(some) // SCORED_SCENES)] if some else []
@@ -145,7 +146,7 @@ def rollout_score(held: Sequence[Recorded], table: ContactGraphTable) -> Score |
             rolled = rollout(network, flat, truth[0], HORIZON, table)
             squares = (rolled - truth[1:])[..., :2].square().mean(dim=(0, 2))
             counts = torch.bincount(flat.scene)
-            total += float((torch.bincount(flat.scene, squares) / counts).sqrt().sum())
+            total += float((torch.bincount(flat.scene, squares) / counts).sqrt().clamp_max(LOST).sum())
         return total / len(some)
 
     return Score(position_rms, "position_rms", "lower")

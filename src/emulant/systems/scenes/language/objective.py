@@ -81,4 +81,4 @@ class _Speed:
 
     def unknown(self, tokens: Tensor) -> dict[str, Tensor]:
         """In validation nobody looks at the clock."""
-        return {name: torch.zeros(()) for name in self.names}
+        return {name: torch.full((), torch.nan) for name in self.names}
