@@ -5,7 +5,8 @@ const find = (id) => document.getElementById(id);
 export class Film {
   // `draw(place)` is given the frame as a number with a fraction; `step` is the time between frames.
   constructor(draw) {
-    Object.assign(this, { draw, frames: 1, step: 1, unit: "s", place: 0, playing: false, speed: 1, last: 0, shown: [] });
+    Object.assign(this, { draw, frames: 1, step: 1, unit: "s", place: 0 });
+    Object.assign(this, { playing: false, speed: 1, last: 0, shown: [] });
     this.slider = find("position");
     find("toggle").addEventListener("click", () => this.toggle());
     find("speed").addEventListener("change", (event) => { this.speed = Number(event.target.value); });
@@ -15,8 +16,8 @@ export class Film {
   }
 
   // Begin to show something else; `place` is where.
-  set({ frames, step, unit = "s", place = 0, play = this.playing, pace = 1 }) {
-    Object.assign(this, { frames, step, unit, pace });
+  set({ frames, step, unit = "s", place = 0, play = this.playing }) {
+    Object.assign(this, { frames, step, unit });
     this.slider.max = frames - 1;
     this.show(Math.min(place, frames - 1));
     if (play) this.play();
@@ -44,7 +45,7 @@ export class Film {
   tick(now) {
     if (!this.playing) return;
     if (this.last) {
-      this.place += ((now - this.last) / 1000 / this.step) * this.speed * this.pace;
+      this.place += ((now - this.last) / 1000 / this.step) * this.speed;
       this.shown.push(now);
       while (now - this.shown[0] > 1000) this.shown.shift();
       if (now - this.shown[0] > 500) document.documentElement.dataset.rate = this.rate(now).toFixed(1);

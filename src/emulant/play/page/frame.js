@@ -59,6 +59,12 @@ class Stage {
     });
   }
 
+  // An answer has been drawn; whoever drives the page from outside waits for this.
+  shown() {
+    const { dataset } = document.documentElement;
+    dataset.answers = Number(dataset.answers ?? 0) + 1;
+  }
+
   layout(name) { find("panels").className = name; }
 
   panel(what) { return kept(panel(find("panels"), what)); }
@@ -101,8 +107,9 @@ class Stage {
     return made;
   }
 
-  // [[key, what it does], ...]
+  // [[key, what it does], ...]; those of a film come by themselves.
   keys(table) {
+    if (!find("transport").hidden) table.push(["Space", "play, stop"], [", .", "frame by frame"]);
     find("keys").replaceChildren(...table.flatMap(([key, does]) => [element("kbd", key), ` ${does}   `]));
   }
 }

@@ -17,8 +17,14 @@ export async function start(stage) {
     title: "Fluxes over densities", aspect: 1, interactive: true, draw: drawFluxes,
     label: "Flux factors of three species as arrows. Keys e, a, x choose one, arrow keys move it.",
   });
-  const leptons = stage.panel({ title: "Lepton number e − x by direction", label: "Electron minus heavy lepton number by direction, before and after", aspect: 1, draw: drawLeptons });
-  const bars = stage.panel({ title: "Densities over n_tot", label: "Densities before, and after by surrogate, Box3D and simulation", aspect: 2.6, draw: drawBars });
+  const leptons = stage.panel({
+    title: "Lepton number e − x by direction", aspect: 1, draw: drawLeptons,
+    label: "Electron minus heavy lepton number by direction, before and after",
+  });
+  const bars = stage.panel({
+    title: "Densities over n_tot", aspect: 2.6, draw: drawBars,
+    label: "Densities before, and after by surrogate, Box3D and simulation",
+  });
   bars.canvas.parentElement.classList.add("wide");
   const [button] = stage.buttons([["Simulate this cell", simulate, true]]);
 
@@ -65,7 +71,8 @@ export async function start(stage) {
     context.setLineDash(dash);
     context.beginPath();
     for (let k = 0; k <= values.length; k++) {
-      const angle = (2 * Math.PI * k) / values.length, reach = r * (zero + (1 - zero) * Math.max(-1, Math.min(1, values[k % values.length] / most)));
+      const angle = (2 * Math.PI * k) / values.length, share = values[k % values.length] / most;
+      const reach = r * (zero + (1 - zero) * Math.max(-1, Math.min(1, share)));
       context[k ? "lineTo" : "moveTo"](x + reach * Math.sin(angle), y - reach * Math.cos(angle));
     }
     context.stroke();
@@ -101,7 +108,8 @@ export async function start(stage) {
       stability: ["This cell is", state, "", facts.fault || `depth of the crossing ${short(facts.margin)}`],
       says: ["The surrogate says", facts.says_unstable ? "unstable" : "stable", agree ? "good" : "bad",
         facts.uncertainty === null ? "" : `uncertainty ${short(facts.uncertainty)} n_tot`],
-      growth: ["Growth rate", `${short(facts.growth)} s⁻¹`, "", `surrogate ${short(facts.says_growth)}, Box3D ${short(facts.prescribed_growth)}`],
+      growth: ["Growth rate", `${short(facts.growth)} s⁻¹`, "",
+        `surrogate ${short(facts.says_growth)}, Box3D ${short(facts.prescribed_growth)}`],
       simulation: ["Simulation", told(), ""],
     });
   }
@@ -111,8 +119,13 @@ export async function start(stage) {
     if (!simulated) return "not run for this cell";
     const { outcome, fault, steps, limit } = simulated.facts;
     if (fault) return fault;
-    return { simulated: `saturated after ${steps} steps`, stable: "nothing happens: no crossing", slow: `needs ${steps} steps, the study allows ${limit}`,
-      not_saturated: "not saturated in time", not_converged: "still moving at the end" }[outcome] ?? outcome;
+    return {
+      simulated: `saturated after ${steps} steps`,
+      stable: "nothing happens: no crossing",
+      slow: `needs ${steps} steps, the study allows ${limit}`,
+      not_saturated: `not saturated after ${steps} steps`,
+      not_converged: `still moving after ${steps} steps`,
+    }[outcome] ?? outcome;
   }
 
   async function look() {
@@ -123,7 +136,7 @@ export async function start(stage) {
     seen = answer;
     for (const one of [leptons, bars]) one.redraw();
     read();
-    document.documentElement.dataset.answers = Number(document.documentElement.dataset.answers ?? 0) + 1;
+    stage.shown();
   }
 
   async function simulate() {
@@ -148,7 +161,10 @@ export async function start(stage) {
   dragging(fluxes.canvas, {
     start: ([across, down]) => {
       const at = disc(fluxes.width, fluxes.height);
-      const far = species.map((name) => { const [x, y] = tip(name, at); return Math.hypot(across * fluxes.width - x, down * fluxes.height - y) / fluxes.width; });
+      const far = species.map((name) => {
+        const [x, y] = tip(name, at);
+        return Math.hypot(across * fluxes.width - x, down * fluxes.height - y) / fluxes.width;
+      });
       held = far.indexOf(Math.min(...far));
       if (far[held] > GRIP) return false;
       chosen = held;

@@ -28,8 +28,8 @@ export async function start(stage) {
     title: `Mean ${SPECIES[kind]} per pixel, Msun/h`, legend: [["simulated", "truth"], ["painted", "model"]],
     across: "distance from the centre in Mpc/h", content: () => seen && profile(kind),
   }));
-  const buttons = can_simulate ? [["Simulate this feedback", simulate, true], ["Its own feedback", own]] : [["Its own feedback", own, true]];
-  const [button] = stage.buttons(buttons);
+  const back = ["Its own feedback", own, !can_simulate];
+  const [button] = stage.buttons(can_simulate ? [["Simulate this feedback", simulate, true], back] : [back]);
 
   function truth() { return simulated?.arrays.truth ?? seen.arrays.truth; }
 
@@ -49,9 +49,9 @@ export async function start(stage) {
   }
 
   function profile(kind) {
-    const [, species, rings] = seen.arrays.profiles.shape, size = species * rings, all = seen.arrays.profiles;
-    const painted = all.subarray(kind * rings, (kind + 1) * rings);
-    const real = simulated ? simulated.arrays.profiles.subarray(kind * rings, (kind + 1) * rings) : all.subarray(size + kind * rings, size + (kind + 1) * rings);
+    const { painted_profiles, true_profiles } = seen.arrays, rings = true_profiles.shape[1];
+    const of = (profiles) => profiles.subarray(kind * rings, (kind + 1) * rings);
+    const painted = of(painted_profiles), real = of(simulated?.arrays.true_profiles ?? true_profiles);
     const positive = [...painted, ...real].filter((value) => value > 0);
     return {
       x: Array.from({ length: rings }, (_, k) => ((k + 0.5) / rings) * (seen.facts.side / 2)), log: true,
@@ -63,20 +63,34 @@ export async function start(stage) {
   function read() {
     if (!seen) return;
     const { facts } = seen, real = simulated?.facts.simulated ?? facts.simulated;
-    const row = (k) => [`${SPECIES[k]}, painted`, `${short(facts.painted[k])} Msun/h`, "model", `simulated ${short(real[k])}, ratio ${short(facts.painted[k] / real[k])}`];
+    const row = (k) => [`${SPECIES[k]}, painted`, `${short(facts.painted[k])} Msun/h`, "model",
+      `simulated ${short(real[k])}, ratio ${short(facts.painted[k] / real[k])}`];
     stage.readings({
-      halo: ["Halo", `${short(facts.mass)} Msun/h`, "", `number ${stage.values.halo} of ${stage.facts.halos}, ${short(facts.side)} Mpc/h across`],
+      halo: ["Halo", `${short(facts.mass)} Msun/h`, "",
+        `number ${stage.values.halo} of ${stage.facts.halos}, ${short(facts.side)} Mpc/h across`],
       gas: row(1),
       stars: row(2),
-      simulation: ["The lower maps", pending ? "being simulated …" : simulated ? "this feedback" : same() ? "its own feedback" : "its own feedback, not this one", simulated || same() ? "good" : ""],
+      simulation: ["The lower maps", told(), simulated || same() ? "good" : ""],
     });
   }
 
-  function same() { return names.every((name) => Math.abs((stage.values[name] ?? seen.facts.own[name]) / seen.facts.own[name] - 1) < 1e-3); }
+  function told() {
+    if (pending) return "being simulated …";
+    if (simulated) return "this feedback";
+    return same() ? "its own feedback" : "its own feedback, not this one";
+  }
+
+  // Whether the sliders stand where the halo's own simulation has them.
+  function same() {
+    const { own } = seen.facts;
+    return Object.entries(slid()).every(([name, value]) => Math.abs(value / own[name] - 1) < 1e-3);
+  }
 
   function message(parameters) { return { halo: stage.values.halo, draw: stage.values.draw, parameters }; }
 
-  function slid() { return Object.fromEntries(names.filter((name) => name in stage.values).map((name) => [name, stage.values[name]])); }
+  function slid() {
+    return Object.fromEntries(names.filter((name) => name in stage.values).map((name) => [name, stage.values[name]]));
+  }
 
   async function paint(parameters) {
     simulated = null;
@@ -84,7 +98,7 @@ export async function start(stage) {
     if (!answer) return false;
     seen = answer;
     redraw();
-    document.documentElement.dataset.answers = Number(document.documentElement.dataset.answers ?? 0) + 1;
+    stage.shown();
     return true;
   }
 

@@ -97,7 +97,7 @@ class Game:
 
     def paint(self, model: Any, slid: Slid) -> Answer:
         """What the model sees `seen` (r, r), what it paints `painted` (3, r, r), the data's `truth` (3, r, r) of the
-        halo's own parameters; mean surface densities about the centre `profiles` (2, 3, R)."""
+        halo's own parameters; mean masses per pixel around the centre of both, (3, R)."""
         case, own = self._case(slid)
         given = {**own, **self._known(slid.parameters)}
         arrays = self._arrays(case, given)
@@ -115,10 +115,11 @@ class Game:
             "simulated": _masses(arrays["target"]),
         }
         shown = {"seen": arrays["condition"], "painted": painted, "truth": arrays["target"]}
-        return Answer({**shown, "profiles": np.stack([_profiles(painted), _profiles(arrays["target"])])}, facts)
+        profiles = {"painted_profiles": _profiles(painted), "true_profiles": _profiles(arrays["target"])}
+        return Answer({**shown, **profiles}, facts)
 
     def simulate(self, model: Any, slid: Slid) -> Answer:
-        """`truth` (3, r, r) of the halo under the parameters that are asked for, and its `profiles` (3, R).
+        """`truth` (3, r, r) of the halo under the parameters that are asked for, and its `true_profiles` (3, R).
 
         Raises:
             UsageError: The simulations came from elsewhere.
@@ -129,7 +130,7 @@ class Game:
         maps = simulated(
             case, {**own, **self._known(slid.parameters)}, self.config, self._dark(Cutout.of(case).simulation)
         )
-        return Answer({"truth": maps, "profiles": _profiles(maps)}, {"simulated": _masses(maps)})
+        return Answer({"truth": maps, "true_profiles": _profiles(maps)}, {"simulated": _masses(maps)})
 
     def _case(self, slid: Slid) -> tuple[int, dict[str, float]]:
         """The case of a halo, and its own parameters.

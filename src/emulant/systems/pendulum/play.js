@@ -5,6 +5,7 @@ import { short } from "./controls.js";
 
 const TRAIL = 1.2;  // s of the lower bob's path that are still seen
 const PREVIEW = 3, PATIENCE = 0.12;  // s that are followed while one drags, at most; s that their answer may take
+const KEYS = { ArrowLeft: ["theta1", -1], ArrowRight: ["theta1", 1], ArrowDown: ["theta2", -1], ArrowUp: ["theta2", 1] };
 const GRIP = 0.08;  // how near to a bob one has to press, as a share of the picture
 
 export async function start(stage) {
@@ -12,7 +13,8 @@ export async function start(stage) {
 
   stage.layout("single");
   const picture = stage.panel({
-    title: "Simulation and surrogate", label: "Double pendulum: simulation in grey, surrogate in colour. Arrow keys move its start.",
+    title: "Simulation and surrogate",
+    label: "Double pendulum: simulation in grey, surrogate in colour. Arrow keys move its start.",
     aspect: 1.15, interactive: true, draw,
   });
   const axis = () => Array.from({ length: roll.arrays.truth.shape[0] }, (_, k) => k * roll.facts.step);
@@ -22,9 +24,12 @@ export async function start(stage) {
     low: 1e-4, high: 10, log: true, cursor: film.time, shaded: roll.facts.context * roll.facts.step,
     marks: [{ value: stage.facts.threshold, text: `no longer holds: ${stage.facts.threshold}` }],
   } });
-  stage.chart({ title: "Energy in J", legend: [["simulation", "truth"], ["surrogate", "model"]], across: "time in s", content: () => roll && {
-    x: axis(), cursor: film.time, shaded: roll.facts.context * roll.facts.step, ...energies(roll.arrays, late),
-  } });
+  stage.chart({
+    title: "Energy in J", legend: [["simulation", "truth"], ["surrogate", "model"]], across: "time in s",
+    content: () => roll && {
+      x: axis(), cursor: film.time, shaded: roll.facts.context * roll.facts.step, ...energies(roll.arrays, late),
+    },
+  });
   film = stage.film(() => { picture.redraw(); stage.repaintCharts(); read(); });
 
   function draw(context, width, height) {
@@ -52,18 +57,20 @@ export async function start(stage) {
     const exponent = clock?.exponent > 0 ? clock.exponent : null;
     const held_ = `${facts.ended ? "≥ " : ""}${facts.valid.toFixed(2)} s`;
     stage.readings({
-      clock: ["Lyapunov clock", exponent ? `${(lead * exponent).toFixed(2)} λ⁻¹` : "–", "", "since the forecast began"],
+      clock: ["Lyapunov clock", exponent ? `${(lead * exponent).toFixed(2)} λ⁻¹` : "–", "",
+        "since the forecast began"],
       exponent: ["Largest exponent λ", clock ? `${short(clock.exponent)} ± ${short(clock.error)} s⁻¹` : "…", "",
         clock ? `${clock.chaotic ? "chaotic" : "not (or weakly) chaotic"}, over ${stage.facts.clock} s` : ""],
       valid: ["The forecast holds for", held_, facts.valid > 1 ? "good" : "bad",
         exponent && clock.chaotic ? `${short(facts.valid * exponent)} Lyapunov times` : "NRSE below the line"],
-      training: ["This start", facts.outside.length ? "outside the training" : "as in training", facts.outside.length ? "bad" : ""],
+      training: facts.outside.length ? ["This start", "outside the training", "bad"] : ["This start", "as in training"],
     });
   }
 
   async function follow(final) {
     const least = stage.facts.context + 0.5, began = performance.now();
-    const seconds = final ? stage.values.seconds : Math.min(stage.values.seconds, PREVIEW, Math.max(least, pace * PATIENCE));
+    const ahead = Math.min(PREVIEW, Math.max(least, pace * PATIENCE));
+    const seconds = final ? stage.values.seconds : Math.min(stage.values.seconds, ahead);
     clock = null;
     picture.redraw();
     const answer = await stage.ask("roll", { ...stage.values, seconds });
@@ -72,7 +79,7 @@ export async function start(stage) {
     roll = answer;
     const { facts } = roll;
     film.set({ frames: roll.arrays.truth.shape[0], step: facts.step, play: final && held < 0 });
-    document.documentElement.dataset.answers = Number(document.documentElement.dataset.answers ?? 0) + 1;
+    stage.shown();
     read();
     if (!final) return;
     const told = await stage.ask("clock", stage.values);
@@ -111,7 +118,7 @@ export async function start(stage) {
     end: (at) => { pull(at); held = -1; follow(true); },
   });
   picture.canvas.addEventListener("keydown", (event) => {
-    const [name, way] = { ArrowLeft: ["theta1", -1], ArrowRight: ["theta1", 1], ArrowDown: ["theta2", -1], ArrowUp: ["theta2", 1] }[event.key] ?? [];
+    const [name, way] = KEYS[event.key] ?? [];
     if (!name) return;
     event.preventDefault();
     const angle = stage.values[name] + way * (event.shiftKey ? 0.001 : 0.02);
@@ -123,7 +130,7 @@ export async function start(stage) {
     ["Let go again", () => { film.stop(); film.show(0); film.play(); }, true],
     ["Nudge by 0.001 rad", () => { stage.set("theta1", stage.values.theta1 + 0.001); follow(true); }],
   ]);
-  stage.keys([["← → ↑ ↓", "on the picture: move the start (with Shift by 0.001)"], ["Space", "play, stop"], [", .", "frame by frame"]]);
+  stage.keys([["← → ↑ ↓", "on the picture: move the start (with Shift by 0.001)"]]);
   await follow(true);
 }
 

@@ -11,9 +11,15 @@ export async function start(stage) {
   let seen = null, film = null;
 
   stage.layout("pair stack");
-  const left = stage.panel({ title: "Simulation", label: "The scene as it is simulated", aspect: across / up, draw: drawTruth });
-  const right = stage.panel({ title: "Prediction", kind: "model", label: "The scene as the surrogate predicts it", aspect: across / up, draw: drawForecast });
-  stage.chart({ title: "Distance of bodies from where they are, rms in px", legend: [["surrogate", "model"]], across: "frame", content: () => seen && {
+  const left = stage.panel({
+    title: "Simulation", label: "The scene as it is simulated", aspect: across / up, draw: drawTruth,
+  });
+  const right = stage.panel({
+    title: "Prediction", kind: "model", label: "The scene as the surrogate predicts it", aspect: across / up,
+    draw: drawForecast,
+  });
+  const title = "Distance of bodies from where they are, rms in px";
+  stage.chart({ title, legend: [["surrogate", "model"]], across: "frame", content: () => seen && {
     x: [...Array(seen.arrays.truth.shape[0]).keys()],
     lines: [{ y: [...Array(seen.facts.context + 1).fill(NaN), ...seen.arrays.error], colour: "model" }],
     low: 0, high: Math.min(400, Math.max(20, ...seen.arrays.error.filter(Number.isFinite))),
@@ -63,7 +69,7 @@ export async function start(stage) {
     const novel = !stage.facts.trained.includes(type) ? "a type that training has not seen"
       : stage.values.difficulty > stage.facts.hardest ? "harder than in training" : "";
     stage.readings({
-      error: ["Bodies are off by", own < 0 ? "shown the simulation" : `${short(error[Math.min(own, error.length - 1)])} px`, "", "rms, now"],
+      error: ["Bodies are off by", own < 0 ? "shown the simulation" : `${short(error[own])} px`, "", "rms, now"],
       whole: ["At the end", `${short(error[error.length - 1])} px`],
       bodies: ["Bodies", String(seen.facts.bodies.length), "", description],
       training: ["This scene", novel || "of a type as in training", novel ? "bad" : ""],
@@ -75,7 +81,7 @@ export async function start(stage) {
     if (!answer) return;
     seen = answer;
     film.set({ frames: seen.arrays.truth.shape[0], step: seen.facts.step, play: true });
-    document.documentElement.dataset.answers = Number(document.documentElement.dataset.answers ?? 0) + 1;
+    stage.shown();
   }
 
   function another(way) {
@@ -90,7 +96,7 @@ export async function start(stage) {
     const way = { n: 1, p: -1 }[event.key];
     if (way) another(way);
   });
-  stage.keys([["n p", "next seed, seed before"], ["Space", "play, stop"], [", .", "frame by frame"]]);
+  stage.keys([["n p", "next seed, seed before"]]);
   await pick();
 }
 

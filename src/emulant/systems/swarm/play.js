@@ -12,8 +12,11 @@ export async function start(stage) {
     title: "Simulation", aspect: Lx / Ly, interactive: true, draw: drawTruth,
     label: "Density and particles of the simulation. Arrow keys move the brush, Enter strokes to the right.",
   });
-  const right = stage.panel({ title: "Forecast", kind: "model", label: "Density as the surrogate forecasts it", aspect: Lx / Ly, draw: drawForecast });
-  stage.chart({ title: "Error of the density, ‖f − ρ‖ / ‖ρ‖", legend: [["surrogate", "model"]], across: "time in s", content: () => seen && {
+  const right = stage.panel({
+    title: "Forecast", kind: "model", label: "Density as the surrogate forecasts it", aspect: Lx / Ly, draw: drawForecast,
+  });
+  const title = "Error of the density, ‖f − ρ‖ / ‖ρ‖";
+  stage.chart({ title, legend: [["surrogate", "model"]], across: "time in s", content: () => seen && {
     x: Array.from({ length: seen.arrays.rho.shape[0] }, (_, k) => k * seen.facts.step),
     lines: [{ y: [...Array(seen.facts.context).fill(NaN), ...seen.arrays.error], colour: "model" }],
     low: 0, high: Math.min(2, Math.max(0.5, ...seen.arrays.error.filter(Number.isFinite))),
@@ -99,9 +102,11 @@ export async function start(stage) {
     const lead = Math.round(film.place) - seen.facts.context, { error } = seen.arrays;
     const now = lead >= 0 ? error[Math.min(lead, error.length - 1)] : NaN, { r2 } = seen.facts;
     stage.readings({
-      error: ["Error now", lead < 0 ? "shown the simulation" : `${short(100 * now)} %`, now > 0.5 ? "bad" : "", "of the density's norm"],
+      error: ["Error now", lead < 0 ? "shown the simulation" : `${short(100 * now)} %`, now > 0.5 ? "bad" : "",
+        "of the density's norm"],
       r2: ["R² of the whole forecast", short(r2), r2 > 0.5 ? "good" : "bad"],
-      mass: ["Particles", `${short(mass(seen.arrays.rho, 0))} in the box`, "", `${short(mass(lead < 0 ? seen.arrays.rho : seen.arrays.forecast, Math.max(0, Math.min(lead, error.length - 1))))} in the forecast`],
+      mass: ["Particles", `${short(mass(seen.arrays.rho, 0))} in the box`, "",
+        `${short(mass(seen.arrays.forecast, Math.max(0, lead)))} in the forecast`],
     });
   }
 
@@ -121,13 +126,14 @@ export async function start(stage) {
     top = rho.reduce((most, value) => Math.max(most, value), 0) || 1;
     pictures = [0, 1].map(() => new Picture(rho.shape[2], rho.shape[1]));
     film.set({ frames: rho.shape[0], step: seen.facts.step, play: true });
-    document.documentElement.dataset.answers = Number(document.documentElement.dataset.answers ?? 0) + 1;
+    stage.shown();
   }
 
   function present() {
     const { particles } = seen.arrays, count = particles.shape[1];
     const frame = Math.min(particles.shape[0] - 1, Math.round(film.place));
-    return Array.from({ length: count }, (_, k) => [...particles.subarray(3 * (frame * count + k), 3 * (frame * count + k) + 3)]);
+    const first = 3 * frame * count;
+    return Array.from({ length: count }, (_, k) => [...particles.subarray(first + 3 * k, first + 3 * k + 3)]);
   }
 
   function finish() {
@@ -138,7 +144,12 @@ export async function start(stage) {
 
   const inBox = ([across, down]) => [across, 1 - down].map((share) => Math.max(-0.5, Math.min(1.5, share)));
   dragging(left.canvas, {
-    start: (at) => { if (!seen) return false; film.stop(); stroke = { start: inBox(at), end: inBox(at) }; left.redraw(); },
+    start: (at) => {
+      if (!seen) return false;
+      film.stop();
+      stroke = { start: inBox(at), end: inBox(at) };
+      left.redraw();
+    },
     move: (at) => { stroke.end = inBox(at); left.redraw(); },
     end: (at) => { stroke.end = inBox(at); finish(); },
   });
@@ -167,6 +178,6 @@ export async function start(stage) {
     else if (seen && final && ["seconds", "model"].includes(name)) follow(present());
   });
   stage.buttons([["Begin again", () => follow(), true], ["Let it go on", () => follow(present())]]);
-  stage.keys([["← → ↑ ↓", "on the simulation: move the brush"], ["Enter", "stroke to the right"], ["Space", "play, stop"], [", .", "frame by frame"]]);
+  stage.keys([["← → ↑ ↓", "on the simulation: move the brush"], ["Enter", "stroke to the right"]]);
   await follow();
 }

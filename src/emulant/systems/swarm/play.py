@@ -12,6 +12,7 @@ from emulant.dataset.memory import Unfiled
 from emulant.dataset.seams import Array, CaseResult
 from emulant.dataset.seeds import stream
 from emulant.dataset.tables import Table
+from emulant.errors import UsageError
 from emulant.evaluation.forecasts import Start, forecast
 from emulant.evaluation.metrics import r2, relative_errors
 from emulant.play.parts import Action, Answer, Control, Play
@@ -25,6 +26,8 @@ gather   they move half the way to its end
 scatter  they head away from its end
 turn     they head where it went, and stay where they are
 """
+LONGEST = 300
+"""Frames that can be followed."""
 NOISE = 1
 """Beside the purpose `simulation`: the noise of what is played, which no case of a dataset has."""
 
@@ -46,7 +49,7 @@ class Scene(Table):
     family: Literal[FAMILIES]  # type: ignore[valid-type]
     number: Annotated[int, Field(ge=0, le=2**31)] = 0
     """Which draw of the family, and which noise."""
-    seconds: Annotated[float, Field(gt=0, le=60)]
+    seconds: Annotated[float, Field(gt=0)]
     particles: tuple[tuple[float, float, float], ...] = ()
     """x, y, heading of all, as an answer has given them."""
     stroke: Stroke | None = None
@@ -70,7 +73,16 @@ def play(run: Any) -> Play:
             Control("number", "Random draw", 0, step=1, group="Swarm"),
             Control("does", "A stroke will", ACTIONS[0], choices=ACTIONS, group="Brush"),
             Control("reach", "Its reach", length / 6, length / 30, length / 2, length / 60, group="Brush"),
-            Control("seconds", "Follow it for", max(4 * system.T, least), least, 30.0, step, unit="s", group="Film"),
+            Control(
+                "seconds",
+                "Follow it for",
+                min(max(4 * system.T, least), LONGEST * step),
+                least,
+                LONGEST * step,
+                step,
+                unit="s",
+                group="Film",
+            ),
         ],
         facts={"Lx": system.Lx, "Ly": system.Ly, "periodic": system.box.periodic},
     )
@@ -90,6 +102,8 @@ class Game:
 
         config, system = self.config, self.config.system
         frames = max(round(scene.seconds / system.frame_step), self.context) + 1
+        if frames > LONGEST + 1:
+            raise UsageError(f"{scene.seconds:g} s are more than {LONGEST} frames.", "Follow it for a shorter time.")
         rng = stream(config.seed, "simulation", NOISE, scene.number)
         duration = (frames - 1) * system.frame_step
         path = vicsek.simulate(system, scene.family, rng, duration=duration, start=self._begin(scene))
