@@ -13,7 +13,7 @@ from benchmarks.timing import machine
 
 NAMES = (
     *("vicsek_step", "density", "pod", "mvar", "leaderboard", "pendulum", "scenes", "flavor", "halo_cutouts"),
-    *("start_up", "whole_run"),
+    *("play", "start_up", "whole_run"),
 )
 RESULTS = Path(__file__).parent / "results.md"
 

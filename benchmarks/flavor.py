@@ -25,7 +25,8 @@ def run(options: Options) -> Section:
     import onnxruntime
     import torch
 
-    from emulant.systems.flavor.mixing.emulator import Mixing, MixingNetwork
+    from emulant.systems.flavor.mixing.emulator import Mixing
+    from emulant.systems.flavor.mixing.learning import MixingNetwork
 
     torch.manual_seed(0)
     model = Mixing()  # what it costs does not hang on what it has learned

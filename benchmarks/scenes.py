@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,6 +23,8 @@ from emulant.validation import validate
 
 SCENES = 20
 """Of each type: half of what a shard of the study `scenes` holds."""
+STORED = 25
+"""Scenes of each type that are looked at on disk."""
 CORE = [name for name in TYPES if name not in BIG]
 ATTRACTED = ("orbit", "gravity_well", "solar_system")
 """Their forces are no part of the bare engine, so they are left out of the comparison with it."""
@@ -65,9 +68,7 @@ def _against_the_engine(substeps: int, options: Options) -> list[Row]:
         timed = contest(
             {"ours": lambda: ours(types), "engine": lambda: bare(scenes)}, seconds=options.seconds, rounds=(2, 20)
         )
-        begun = time.process_time()
-        ours(CORE)
-        rate = SCENES * len(CORE) / (time.process_time() - begun)
+        passes = [_cpu_seconds(partial(ours, CORE)) for _ in range(3 if substeps == 1 else 0)]
     share = timed.ratio("engine")
     what = f"{substeps} substep{'s' if substeps > 1 else ''}"
     each = 1 / len(scenes)
@@ -75,9 +76,16 @@ def _against_the_engine(substeps: int, options: Options) -> list[Row]:
     rows = [
         Row(f"files written, {what}", timed.said("ours", each), timed.said("engine", each), share, target, share >= 0.5)
     ]
-    if substeps == 1:
+    if passes:
+        rate = SCENES * len(CORE) / min(passes)
         rows.append(Row("core types, 1 substep", f"{rate:.0f} scenes/s", target="≥ 250 scenes/s", met=rate >= 250))
     return rows
+
+
+def _cpu_seconds(function: Callable[[], object]) -> float:
+    begun = time.process_time()
+    function()
+    return time.process_time() - begun
 
 
 def _on_disk() -> list[Row]:
@@ -87,29 +95,28 @@ def _on_disk() -> list[Row]:
             [
                 f"system.types={CORE}",
                 "system.heldout=[]",
-                "splits.training=10",
+                f"splits.training={STORED}",
                 "splits.validation=0",
                 "splits.test=0",
                 "splits.test_heldout=0",
                 "splits.test_ood=0",
-                "dataset.shard_cases=10",
             ],
         )
         root = Path(folder) / "run"
         stages.generate(wanted, root, engine=Local(1))
-        count = 10 * len(CORE)
+        count = STORED * len(CORE)
         weight = sum(path.stat().st_size for path in (root / "training").glob("*.parquet")) / count / 1000
-        begun = time.process_time()
-        assert not validate(root).findings
-        checked = count / (time.process_time() - begun)
+        checked = count / min(_cpu_seconds(partial(_require_sound, root)) for _ in range(3))
         dataset = open_dataset(root / "training")
         cases = [case_number(name, 3) for name in CORE]
-        begun = time.process_time()
-        for case in cases:
-            dataset.read(["state"], [case])
-        one = (time.process_time() - begun) / len(cases)
+        one = _cpu_seconds(lambda: [dataset.read(["state"], [case]) for case in cases]) / len(cases)
     return [
         Row("a scene on disk", f"{weight:.1f} kB", target="≤ 20 kB", met=weight <= 20),
         Row("validate", f"{checked:.0f} scenes/s", target="≥ 500 scenes/s", met=checked >= 500),
         Row("one scene read", duration(one), target="about 1 ms"),
     ]
+
+
+def _require_sound(root: Path) -> None:
+    found = validate(root).findings
+    assert not found, found[0]

@@ -156,3 +156,9 @@ NSM1 = 1e32 * cell(
 def oracle(f4: Array, weights: Networks) -> Outcome:
     """What `mixing` with these weights says."""
     return in_chunks(lambda part: predict(part, weights, (8, 12), np).outcome, f4)
+
+
+def expected_error(f4: Array, weights: Networks) -> Array:
+    """What `mixing` with these weights says of its own error."""
+    parts = [f4[first : first + 128] for first in range(0, len(f4), 128)]
+    return np.concatenate([predict(part, weights, (8, 12), np).uncertainty for part in parts])

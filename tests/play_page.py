@@ -26,7 +26,12 @@ MADE = {
     "scenes": ("ballistic", ["scenes:smoke", "splits.training=1", "splits.validation=0", "splits.test=1"]),
     "flavor": (
         "box3d",
-        ["flavor:smoke", "splits.training=1", "splits.test=1", "splits.validation=0", "splits.test_ood=0"],
+        [
+            "flavor:smoke",
+            *(f"splits.{name}=1" for name in ("training", "test")),
+            *(f"splits.{name}=0" for name in ("validation", "test_ood", "labels_only")),
+            *("system.sampler=stable", "system.n_cells=16", "system.n_directions=50"),
+        ],
     ),
     "halos": ("transfer", None),
 }
@@ -59,7 +64,7 @@ class Client:
     def answer(self, action, **values):
         """Facts and arrays of a question that must be answered."""
         response = self.ask(action, values)
-        assert response.status_code == 200, response.text
+        assert response.headers["content-type"] == "application/octet-stream", response.text
         return decoded(response.content)
 
     @property

@@ -86,7 +86,8 @@ def _refuse_other_data(folder: RunFolder, study: Study) -> None:
         raise UsageError(f"{folder.root}: holds data of another study; different: {different}.", mend)
     if keys != {study.data_key}:
         raise UsageError(
-            f"{folder.root}: holds data of another study, or of another version of the system `{study.system.name}`.",
+            f"{folder.root}: holds data of another study, of another version of the system `{study.system.name}`, "
+            "or of source files that have changed since.",
             mend,
         )
 

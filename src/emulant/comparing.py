@@ -86,7 +86,7 @@ def _must_be_of_one_system(names: Sequence[str], runs: Sequence[Run]) -> None:
 
 def _headline(run: Run) -> Headline:
     system = run.study.system
-    return Headline(system.headline, described(system.metrics)[system.headline])
+    return Headline(system.headline, described(system.metrics)[system.headline], system.time_unit)
 
 
 def _summary(

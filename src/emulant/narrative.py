@@ -19,8 +19,9 @@ from emulant.errors import DataError
 from emulant.journal import timings
 from emulant.reporting import markdown
 from emulant.reporting.curves import Curves, read_curves, training
-from emulant.reporting.figures import Picture, standard
+from emulant.reporting.figures import Picture
 from emulant.reporting.frames import Film
+from emulant.reporting.ladders import standard
 from emulant.reporting.page import inside, render
 from emulant.reporting.summary import Facts, as_json, summarise
 from emulant.runs import Run, read_json, unsealed

@@ -64,8 +64,14 @@ class Study:
 
     @property
     def data_key(self) -> str:
-        """Hash of everything that decides the bytes of a case; the number of cases is no part of it."""
-        return hash_value(data_tables(self.document()) | {"system version": self.system.version})
+        """Hash of everything that decides the bytes of a case; the number of cases is no part of it.
+
+        Raises:
+            DataError: A file that cases are made of is missing.
+        """
+        inputs = dict(self.system.inputs(self.config))
+        further = {"system version": self.system.version} | ({"inputs": inputs} if inputs else {})
+        return hash_value(data_tables(self.document()) | further)
 
     @property
     def context_frames(self) -> int:
@@ -143,6 +149,8 @@ def preset(name: str) -> Path:
         UsageError: There is none of that name.
     """
     known = presets()
+    if name not in known and name in systems.names():
+        raise UsageError(f"the system `{name}` brings no study of its own.", "Write a study file; its manual has one.")
     if name not in known:
         near = get_close_matches(name, known, n=1)
         mend = f"Did you mean `{near[0]}`?" if near else ""

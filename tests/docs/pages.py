@@ -15,6 +15,8 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 NOT_HERE = {"pip", "make", "mpirun", "eval", ".ci/run", ".ci/slurm"}
 """Programs that change the machine or need another one; CI, `make matrix` and the tests of engines run them."""
+TRIED_ELSEWHERE = {"emulant doctor"}
+"""What takes its time and has tests of its own (tests/cli/test_installation.py)."""
 
 _FENCED = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _INDENTED = re.compile(r"(?<=\n\n)((?: {4}[^\n]*\n)+)")
@@ -60,7 +62,7 @@ def is_outline(line):
     return bool(re.search(r" \[|\||\b(SNAPSHOT|OLD|INPUT|STUDY|SYSTEM)\b", line))
 
 
-def execute(page, folder, smoke, plain_as_smoke=False):
+def execute(page, folder, smoke=None, plain_as_smoke=False):
     """Run a page in a folder, block by block; the lines that were not run.
 
     Args:
@@ -72,6 +74,8 @@ def execute(page, folder, smoke, plain_as_smoke=False):
         if block.title:
             (folder / block.title).write_text(block.text)
         elif block.language == "python":
+            for made in re.findall(r'run\("swarm:smoke", "([\w/]+)"', block.text):
+                _begun(folder / made, smoke)
             _call([sys.executable, "-c", block.text], folder)
         elif block.language == "bash":
             for line in block.lines:
@@ -88,16 +92,21 @@ def _smaller(line):
 def _line(line, folder, smoke):
     """Run a line; False if it is not for this machine."""
     program, *arguments = shlex.split(line)
-    if program in NOT_HERE:
+    if program in NOT_HERE or line in TRIED_ELSEWHERE:
         return False
     if program != "emulant" or ">" in arguments:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         _call(["bash", "-c", line], folder, PATH=path)
         return True
-    if arguments[:3] == ["run", "swarm:smoke", "-o"] and not (folder / arguments[3]).exists():
-        shutil.copytree(smoke, folder / arguments[3])
+    if arguments[:2] in (["run", "swarm:smoke"], ["generate", "swarm:smoke"]) and arguments[2] == "-o":
+        _begun(folder / arguments[3], smoke)
     assert main(arguments) == 0, line
     return True
+
+
+def _begun(run, smoke):
+    if smoke is not None and not run.exists():
+        shutil.copytree(smoke, run)
 
 
 def _call(command, folder, **environment):

@@ -1,10 +1,6 @@
-"""The commands and code of the README are executed as they stand."""
+"""What README shows beside its code, which test_pages.py executes: faults of a study, links."""
 
-import os
 import re
-import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,26 +11,6 @@ TEXT = README.read_text(encoding="utf-8")
 
 def blocks(language):
     return re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
-
-
-def call(folder, *command):
-    done = subprocess.run(command, cwd=folder, env=os.environ, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_the_commands_run(tmp_path):
-    _make, commands = blocks("bash")
-    for line in commands.strip().splitlines():
-        program, *arguments = shlex.split(line, comments=True)
-        assert program == "emulant"
-        call(tmp_path, sys.executable, "-m", "emulant", *arguments)
-    assert (tmp_path / "forecast.npz").is_file()
-    assert (tmp_path / "runs" / "first" / "report.html").is_file()
-
-
-def test_the_python_runs(tmp_path):
-    (code,) = blocks("python")
-    call(tmp_path, sys.executable, "-c", code)
 
 
 def test_the_faults_that_it_shows_are_those_that_are_told(tmp_path):

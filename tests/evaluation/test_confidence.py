@@ -56,6 +56,21 @@ def test_comparisons_are_paired():
     assert alone.high - alone.low > 5
 
 
+def test_differences_of_roots_are_paired_and_count_cases_that_both_have():
+    """What a case is hard by for both says nothing of the difference, however much it varies between cases."""
+    generator = np.random.default_rng(3)
+    other = generator.lognormal(sigma=1.5, size=200)
+    own = 0.81 * other * generator.lognormal(sigma=0.02, size=200)
+    own[0], other[1] = np.nan, np.nan
+    estimate = draws(range(200)).rms_difference(own, other)
+    both = slice(2, None)
+    assert estimate.value == pytest.approx(np.sqrt(own[both].mean()) - np.sqrt(other[both].mean()))
+    assert estimate.high < 0
+    width = estimate.high - estimate.low
+    single = draws(range(200)).rms(own)
+    assert width < 0.3 * (single.high - single.low)
+
+
 def test_a_statistic_of_several_means():
     random = np.random.default_rng(4)
     error, reference = random.random((30, 2, 3)), 1 + random.random((30, 2, 3))

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from flavor_cells import ANCHOR_A, NSM1, adversarial, oracle, random_networks, totals
+from flavor_cells import ANCHOR_A, NSM1, adversarial, expected_error, oracle, random_networks, totals
 
 from emulant.dataset.seams import Array
 from emulant.systems.flavor.exports import c
@@ -38,6 +38,14 @@ class Library:
         pointers = (ctypes.c_void_p(array.ctypes.data) for array in (f4, final, growth, stable, status))
         return self.library.emulant_flavor_predict(ctypes.c_size_t(count), *pointers), final, growth, stable, status
 
+    def error(self, f4: Array) -> Array:
+        """The error that it expects."""
+        final, growth, found = np.empty_like(f4), np.empty(len(f4)), np.full(len(f4), np.nan)
+        stable, status = np.empty(len(f4), np.uint8), np.empty(len(f4), np.uint8)
+        pointers = (ctypes.c_void_p(array.ctypes.data) for array in (f4, final, growth, stable, status, found))
+        self.library.emulant_flavor_predict_error(ctypes.c_size_t(len(f4)), *pointers)
+        return found
+
 
 def run(command: list[Any], folder: Path) -> str:
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
@@ -51,8 +59,12 @@ def test_c_is_the_numpy_oracle(tmp_path: Path, flavors: int, equal: bool) -> Non
     weights = random_networks(rng)
     f4 = adversarial(rng, 4000, flavors, equal)
     wanted = oracle(f4, weights)
-    invalid, final, growth, stable, status = Library(tmp_path, weights, flavors)(f4)
+    library = Library(tmp_path, weights, flavors)
+    invalid, final, growth, stable, status = library(f4)
     assert invalid == 0
+    error, far = library.error(f4), np.abs(final - f4).max(axis=(1, 2, 3)) > 1e-8 * totals(f4)[:, 0, 0, 0]
+    assert error[far] == pytest.approx(expected_error(f4, weights)[far], rel=1e-6)
+    assert not error[stable == 1].any()
     assert np.array_equal(stable, wanted.stable)
     assert np.array_equal(status, wanted.status)
     off = np.sort((np.abs(final - wanted.final) / totals(f4)).max(axis=(1, 2, 3)))

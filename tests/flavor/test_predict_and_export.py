@@ -28,7 +28,8 @@ class Run:
     """What exports need of one."""
 
     def __init__(self, folder: Path, flavors: int = 3) -> None:
-        from emulant.systems.flavor.mixing.emulator import Mixing, MixingNetwork
+        from emulant.systems.flavor.mixing.emulator import Mixing
+        from emulant.systems.flavor.mixing.learning import MixingNetwork
         from emulant.systems.flavor.multitask.emulator import Multitask, MultitaskNetwork
 
         weights = random_networks(np.random.default_rng(1))

@@ -117,7 +117,6 @@ def test_no_row_is_lost_or_doubled(
     bad = {row for row in bad if row < count}
     for row in bad:
         columns[F4_INITIAL][row, 1] = np.nan
-    census.cache_clear()
     path = written(tmp_path / "a.h5", columns, last=last)
     table = config(asymptotic=(str(path),), samples_per_database=most, test_size=share)
     if len(bad) == count:
@@ -197,11 +196,14 @@ def test_given_starts_are_simulated_in_their_order(tmp_path: Path) -> None:
         '[system]\nname = "flavor"\nn_cells = 16\nn_directions = 50\nseeds = 1\nmax_steps = 300\n'
         f'source.initial = "{path}"\n'
     )
-    emulant.generate(study, tmp_path / "run", splits=["test"], workers=1)
+    emulant.generate(study, tmp_path / "run", workers=1)
+    assert not (tmp_path / "run" / "training").exists()  # no cell is in two splits
     opened = open_cells(tmp_path / "run" / "test")
     assert np.array_equal(opened.read([F4_INITIAL])[F4_INITIAL], f4)
+    hdf5.write(path, {F4_INITIAL: 1.01 * f4})
+    with pytest.raises(EmulantError, match="source files that have changed since"):
+        emulant.generate(study, tmp_path / "run", workers=1)
     f4[1, 3, 0, 0] = np.nan
-    census.cache_clear()
     hdf5.write(path, {F4_INITIAL: f4})
     with pytest.raises(EmulantError, match="row 1 of"):
         emulant.generate(study, tmp_path / "other", splits=["test"], workers=1)

@@ -254,6 +254,9 @@ def test_metrics_of_known_answers() -> None:
     assert metrics.trace_violation(truth.arrays, off, info) == pytest.approx(np.full(len(start), 0.03), rel=1e-6)
     numerator, denominator = metrics.skill_over_box3d(truth.arrays, exact, info)
     assert numerator.sum() / denominator.sum() == pytest.approx(1.0)
+    own, rival = metrics.against("box3d")(truth.arrays, off, info)
+    assert own == pytest.approx(np.full(len(start), 1e-4))
+    assert np.array_equal(rival, denominator)
     faster = {**exact, GROWTH: 1.1 * exact[GROWTH]}
     error = metrics.growth_error(truth.arrays, faster, info)
     assert np.nanmax(error) == pytest.approx(0.1)

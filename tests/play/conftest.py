@@ -54,15 +54,24 @@ def chromium():
 
 
 @pytest.fixture
-def page(chromium, runs):
-    """Open the page of a system: (page, complaints); complaints must be empty in the end."""
-    contexts, servers, complaints = [], [], []
+def complaints():
+    """What browsers have complained of, and requests that went elsewhere; must be empty in the end."""
+    found = []
+    yield found
+    assert not found
+
+
+@pytest.fixture
+def page(chromium, runs, complaints):
+    """Open the page of a system, at a width and in a scheme."""
+    contexts, servers = [], []
 
     def get(system, width=1200, scheme="light"):
         server = served(runs(system), MADE[system][0])
         address = server.__enter__()
         servers.append(server)
         context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        context.set_default_timeout(90_000)  # of a busy machine
         contexts.append(context)
         opened = context.new_page()
         opened.on("console", lambda message: complaints.append(message.text))
@@ -79,4 +88,3 @@ def page(chromium, runs):
         context.close()
     for server in servers:
         server.__exit__(None, None, None)
-    assert not complaints

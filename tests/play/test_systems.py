@@ -44,7 +44,7 @@ def test_a_start_that_training_has_not_seen_is_called_so(client):
 
 def test_a_parameter_that_the_study_holds_fixed_cannot_be_slid(client):
     refused = client("pendulum").ask("roll", {"theta1": 1.0, "theta2": 1.0, "l1": 2.0})
-    assert refused.status_code == 422
+    assert refused.status_code == 200
     assert "l1 is 1" in refused.json()["what"]
 
 
@@ -135,7 +135,7 @@ def test_a_type_that_gets_no_harder_says_so(client):
 
     name = next(name for name, scenario in SCENARIOS.items() if scenario.hardest < HARDER)
     refused = client("scenes").ask("pick", {"type": name, "difficulty": HARDER, "seed": 0})
-    assert refused.status_code == 422
+    assert refused.status_code == 200
     assert "no harder" in refused.json()["what"]
 
 
@@ -234,5 +234,5 @@ def test_stronger_feedback_leaves_fewer_stars(client):
 )
 def test_a_halo_or_parameter_that_is_not_there_is_told(client, values, told):
     refused = client("halos").ask("paint", values)
-    assert refused.status_code == 422
+    assert refused.status_code == 200
     assert told in refused.json()["what"]

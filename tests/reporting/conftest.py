@@ -11,9 +11,10 @@ import polars as pl
 import pytest
 
 from emulant.dataset.seams import Metric
-from emulant.reporting.figures import Picture, histogram, singular_values, standard, time_series
+from emulant.reporting.figures import Picture, histogram, singular_values, time_series
 from emulant.reporting.films import Reel, comparison, film
 from emulant.reporting.frames import Film
+from emulant.reporting.ladders import standard
 from emulant.reporting.summary import Facts, summarise
 
 FAMILIES = ("uniform", "gaussian_cluster", "ring", "two_clusters")

@@ -16,8 +16,10 @@ from PIL import Image
 from scipy.optimize import minimize
 
 from emulant.dataset.seams import Metric
+from emulant.reporting.axes import spread
 from emulant.reporting.boards import Meaning, boards, described
-from emulant.reporting.figures import Picture, forest, histogram, lead_time, singular_values, spread, time_series
+from emulant.reporting.figures import Picture, histogram, singular_values, time_series
+from emulant.reporting.ladders import forest, lead_time
 from emulant.reporting.style import DARK, LIGHT, THEMES, looks
 from emulant.reporting.verdict import Headline
 

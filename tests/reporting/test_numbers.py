@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulant.reporting.numbers import duration, interval, number, percent, size
+from emulant.reporting.numbers import duration, interval, lead_text, number, percent, size, tick
 
 
 @pytest.mark.parametrize(
@@ -61,3 +61,20 @@ def test_intervals_and_their_edges() -> None:
 def test_sizes_and_durations() -> None:
     assert [size(count) for count in (830, 71_234_567, 5_000_000_000_000)] == ["830 B", "71.2 MB", "5.0 TB"]
     assert [duration(s) for s in (0.041, 12.34, 245, 7380)] == ["0.04 s", "12.3 s", "4 min 05 s", "2 h 03 min"]
+
+
+def test_ticks_are_plain_where_they_can_be() -> None:
+    assert [tick(value) for value in (0, 0.001, 0.05, 2000, 3e-5, 1e-18, 1e6, -0.5)] == [
+        "0", "0.001", "0.05", "2000", "3e-5", "1e-18", "1e6", "-0.5"
+    ]  # fmt: skip
+
+
+def test_lead_times_have_three_digits_at_most_and_no_exponent() -> None:
+    assert [lead_text(text) for text in ("0.0166667", "1.7", "10", "999.5", "12345")] == [
+        "0.0167", "1.7", "10", "999.5", "12345"
+    ]  # fmt: skip
+
+
+def test_a_point_has_no_interval() -> None:
+    assert interval(0.5, 0.5 + 1e-16) == ""
+    assert interval(0.5, 0.5001) == "[0.500, 0.500]"

@@ -14,6 +14,7 @@ def systems(*, everywhere: Everywhere = Everywhere()) -> int:
     """What can be simulated, learned and written."""
     from emulant import systems as installed
     from emulant.study import presets
+    from emulant.use import SHARED
 
     known = list(installed.working())
     studies = list(presets())
@@ -24,7 +25,7 @@ def systems(*, everywhere: Everywhere = Everywhere()) -> int:
             "surrogates": list(system.surrogates),
             "baselines": list(system.baselines),
             "oracles": list(system.oracles),
-            "exports": list(system.exports),
+            "exports": [*system.exports, *SHARED],
         }
         for system in known
     }

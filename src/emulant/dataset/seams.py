@@ -365,10 +365,11 @@ class Metric:
     better: Literal["higher", "lower"]
     perfect: float = 0.0
     """The value of a forecast without error."""
-    aggregate: Literal["mean", "rms", "median", "q95", "max", "ratio"] = "mean"
+    aggregate: Literal["mean", "rms", "median", "q95", "max", "ratio", "rms_difference"] = "mean"
     """How cases become one number. `rms`: `score` gives mean squares, and the root is taken of their mean. `q95`: what
     95 % of the cases do not exceed. `ratio`: `score` gives numerators and denominators, (2, C, ...), and their sums are
-    divided."""
+    divided. `rms_difference`: mean squares of the model and of another, (2, C, ...), and the roots of their means are
+    subtracted: the interval is that of a paired comparison."""
     horizons: tuple[float, ...] | None = None
     """An axis of its own, such as wave numbers, in place of lead times: `score` gives (C, len(horizons)). With no
     horizon on it, (), the score is (C,) and has no lead time. None: lead times, of which an emulator has none."""
@@ -529,6 +530,9 @@ class System(Protocol):
 
     def context_frames(self, config: Any, evaluation: Any, longest_lag: int) -> int:
         """Frames that every forecast of a cold start is shown."""
+
+    def inputs(self, config: Any) -> Mapping[str, str]:
+        """Files outside the run that cases are made of, each with its sha256: they belong to the key of the data."""
 
     def manifest(self, config: Any, split: str) -> Mapping[str, Any]:
         """What the manifest of a split should say beyond the common, such as the files that it was made from."""

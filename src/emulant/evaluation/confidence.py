@@ -58,9 +58,11 @@ class Resampling:
 
     def ratio(self, numerators: Array, denominators: Array) -> Estimate:
         """Sum over sum, (C, ...) each; a case counts where both are defined."""
-        known = ~np.isnan(numerators + denominators)
-        parts = (np.where(known, each, np.nan) for each in (numerators, denominators))
-        return self.statistic(np.divide, *parts)
+        return self.statistic(np.divide, *_both_known(numerators, denominators))
+
+    def rms_difference(self, own: Array, other: Array) -> Estimate:
+        """Of mean squares (C, ...) each: the root of the one mean less that of the other; cases as in `ratio`."""
+        return self.statistic(lambda one, two: np.sqrt(one) - np.sqrt(two), *_both_known(own, other))
 
     def _ordered(self, statistic: Callable[[Array, Array], Array], values: Array) -> Estimate:
         """A statistic of ordered cases, column by column."""
@@ -82,6 +84,11 @@ class Resampling:
             low, high = _quantiles(function(*(_means(self.weights, each) for each in values)), self.tail)
         # The mean of equal numbers may differ from itself by rounding.
         return Estimate(value, np.fmin(low, value), np.fmax(high, value))
+
+
+def _both_known(first: Array, second: Array) -> tuple[Array, Array]:
+    known = ~np.isnan(first + second)
+    return np.where(known, first, np.nan), np.where(known, second, np.nan)
 
 
 def resampling(group_keys: Sequence[str], *, resamples: int, confidence: float, seed: int) -> Resampling:

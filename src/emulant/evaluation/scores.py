@@ -31,6 +31,12 @@ SCHEMA = pl.Schema(
 )
 """The columns of metrics.csv."""
 
+PAIRED: Mapping[str, Callable[[Array, Array], Array]] = {
+    "ratio": np.divide,
+    "rms_difference": lambda own, other: np.asarray(np.sqrt(own) - np.sqrt(other)),
+}
+"""Aggregates whose scores are pairs of numbers, and what such a pair comes to."""
+
 BEST = pl.Schema({**dict.fromkeys(("split", "group", "horizon", "baseline"), pl.String()), "value": pl.Float64()})
 
 
@@ -47,17 +53,19 @@ class CaseScores:
     """(H,) lead times."""
     values: Mapping[str, Array]
     """Metric -> (C, H), the score over the first h + 1 frames; of a metric with an axis of its own (C, its horizons),
-    of one without any (C, 1). Of a ratio: the numerators."""
-    denominators: Mapping[str, Array] = field(default_factory=dict)
-    """Of the metrics that are ratios."""
+    of one without any (C, 1). Of a metric of pairs: the first ones."""
+    seconds: Mapping[str, Array] = field(default_factory=dict)
+    """Of the metrics of pairs."""
+    together: Mapping[str, str] = field(default_factory=dict)
+    """What of each pair is its score."""
 
     def overall(self, metric: str) -> Array:
         """(C,) the score over everything."""
         values = self.values[metric][:, -1]
-        if metric not in self.denominators:
+        if metric not in self.seconds:
             return values
         with np.errstate(all="ignore"):
-            return np.asarray(values / self.denominators[metric][:, -1])
+            return np.asarray(PAIRED[self.together[metric]](values, self.seconds[metric][:, -1]))
 
 
 @dataclass(frozen=True)
@@ -108,17 +116,17 @@ def score(
             parts[name].append(_per_case(name, metric, actual, fields, info))
         numbers += some
     whole = {name: np.concatenate(part, axis=-2) for name, part in parts.items()}
-    ratios = {name for name, metric in scored.items() if metric.aggregate == "ratio"}
-    values = {name: array[0] if name in ratios else array for name, array in whole.items()}
-    denominators = {name: whole[name][1] for name in ratios}
-    return CaseScores(dataset.split, model, kind, start, tuple(numbers), lead_times, values, denominators)
+    together = {name: metric.aggregate for name, metric in scored.items() if metric.aggregate in PAIRED}
+    values = {name: array[0] if name in together else array for name, array in whole.items()}
+    seconds = {name: whole[name][1] for name in together}
+    return CaseScores(dataset.split, model, kind, start, tuple(numbers), lead_times, values, seconds, together)
 
 
 def _per_case(name: str, metric: Metric, actual: Fields, forecast: Fields, info: Mapping[str, Any]) -> Array:
-    """(C, H) scores; of a ratio (2, C, H)."""
+    """(C, H) scores; of a metric of pairs (2, C, H)."""
     values = np.asarray(metric.score(actual, forecast, info), dtype=np.float64)
     axis = [len(info["times"])] if metric.horizons is None else [len(metric.horizons)]
-    pair = [2] if metric.aggregate == "ratio" else []
+    pair = [2] if metric.aggregate in PAIRED else []
     expected = (*pair, len(info["cases"]), *(axis if axis[0] else []))
     if values.shape != expected:
         raise EmulantError(
@@ -273,13 +281,13 @@ class _Block:
     cases: tuple[int, ...]
     values: Array
     """(C, model, metric, horizon)."""
-    denominators: Array
-    """Of the same shape; 1 where a metric is no ratio."""
+    seconds: Array
+    """Of the same shape; 1 where a metric is none of pairs."""
 
     def only(self, rows: Sequence[int], group: str) -> _Block:
         cases = tuple(self.cases[row] for row in rows)
-        values, denominators = (array[list(rows)] for array in (self.values, self.denominators))
-        return replace(self, group=group, cases=cases, values=values, denominators=denominators)
+        values, seconds = (array[list(rows)] for array in (self.values, self.seconds))
+        return replace(self, group=group, cases=cases, values=values, seconds=seconds)
 
 
 def _must_agree(members: Sequence[CaseScores]) -> None:
@@ -316,7 +324,7 @@ def _block(members: Sequence[CaseScores], axis: _Axis) -> _Block:
         axis.times,
         first.cases,
         side_by_side(lambda each, name: each.values[name]),
-        side_by_side(lambda each, name: each.denominators.get(name, np.ones_like(each.values[name]))),
+        side_by_side(lambda each, name: each.seconds.get(name, np.ones_like(each.values[name]))),
     )
 
 
@@ -337,8 +345,8 @@ def _aggregates(block: _Block, draws: Resampling, metrics: Mapping[str, Metric])
     for aggregate in sorted(set(how)):
         picked = [column for column, each in enumerate(how) if each == aggregate]
         values = [block.values[:, :, picked]]
-        if aggregate == "ratio":
-            values.append(block.denominators[:, :, picked])
+        if aggregate in PAIRED:
+            values.append(block.seconds[:, :, picked])
         estimate: Estimate = getattr(draws, aggregate)(*values)
         counts = np.sum(~np.isnan(sum(values)), axis=0)
         names = [block.metrics[column] for column in picked]

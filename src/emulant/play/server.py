@@ -122,8 +122,8 @@ def _answered(action: Action, models: Models, content: bytes) -> Response:
     try:
         answer = action.answer(models.get(asked.model), message)
         return Response(encoded(answer), media_type="application/octet-stream")
-    except EmulantError as error:
-        return _refused(422, error.what, error.mend)
+    except EmulantError as error:  # well asked and answered by words: no fault that a browser should complain of
+        return _refused(200, error.what, error.mend)
     except Exception as error:  # the page goes on; the terminal shows where it was
         traceback.print_exc(file=sys.stderr)
         return _refused(500, f"internal error: {type(error).__name__}: {error}.", "The terminal shows where.")

@@ -138,7 +138,7 @@ def boards(metrics: pl.DataFrame) -> tuple[Board, ...]:
 
 
 def _board(split: str, start: str, rows: list[tuple[str, str, Key, Score]]) -> Board:
-    families = dict.fromkeys(key[2] for *_, key, _ in rows if key[2] != "all")
+    families = {key[2] for *_, key, _ in rows if key[2] != "all"}
     overall = {key[1] for *_, key, _ in rows if key[3] == "all"}  # what has an axis of its own has no `all`
     horizons = {key[3] for *_, key, _ in rows if key[3] != "all" and (key[1] in overall or not overall)}
     models = {model: kind for model, kind, *_ in rows}
@@ -146,7 +146,7 @@ def _board(split: str, start: str, rows: list[tuple[str, str, Key, Score]]) -> B
         split,
         start,
         dict(sorted(models.items(), key=lambda item: (KINDS.index(item[1]), item[0]))),
-        tuple(families),
+        tuple(sorted(families)),
         tuple(sorted(horizons, key=float)),
         {key: score for *_, key, score in rows},
     )

@@ -12,11 +12,12 @@ import numpy as np
 import orjson
 from matplotlib.figure import Figure
 
+from emulant.reporting.axes import Curve, Window, draw_dots, window_of
 from emulant.reporting.boards import Board, Meaning, Score
-from emulant.reporting.figures import WIDTH, Curve, Drawing, Picture, Window, draw_dots, framed, inches, window_of
+from emulant.reporting.figures import WIDTH, Drawing, Picture, framed, inches
 from emulant.reporting.numbers import interval, number
+from emulant.reporting.scoreboards import cell
 from emulant.reporting.style import Look, Theme
-from emulant.reporting.summary import cell
 from emulant.reporting.verdict import Headline, lead, title
 
 FORMAT = 1
@@ -175,7 +176,6 @@ def _told(difference: Difference | None, meaning: Meaning) -> dict[str, Any] | N
     if difference is None:
         return None
     score = difference.score
-    ends = interval(score.low, score.high)
     clear = score.low > 0 or score.high < 0
     better = (score.value > 0) == (meaning.better == "higher")
     word = ("better" if better else "worse") if clear else "equal" if score.value == 0 else "not clearly different"
@@ -186,8 +186,8 @@ def _told(difference: Difference | None, meaning: Meaning) -> dict[str, Any] | N
         "high": score.high,
         "n": score.n,
         "text": f"{sign}{number(score.value)}",
-        "interval": ends,
-        "word": word if ends or score.value == 0 else "",
+        "interval": interval(score.low, score.high),
+        "word": "" if math.isnan(score.low) and score.value != 0 else word,
     }
 
 

@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from emulant.errors import DataError
-from emulant.reporting.figures import WIDTH, Drawing, Vector, logarithmic
+from emulant.reporting.axes import Vector, logarithmic
+from emulant.reporting.figures import WIDTH, Drawing
 from emulant.reporting.numbers import number, tick
 from emulant.reporting.style import Theme, looks
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from emulant.reporting.numbers import size
+from emulant.reporting.numbers import lead_text, size
 
 SECTIONS = {
     "leaderboard": "Scores",
@@ -83,7 +83,7 @@ def _tables(section: str, summary: Mapping[str, Any]) -> Iterator[str]:
                 [f"`{row['model']}`", *(_cell(row["cells"][name]) for name in each["columns"])] for row in each["rows"]
             ]
             yield f"{_metric(each['metric'], summary)} by lead time / {summary['time_unit']}: {_text(each['title'])}."
-            yield table(["model", *each["columns"]], rows)
+            yield table(["model", *map(lead_text, each["columns"])], rows)
     elif section == "groups":
         for each in summary["groups"]:
             rows = [

@@ -40,6 +40,12 @@ def tick(value: float) -> str:
     return f"{float(mantissa):g}e{int(exponent)}"
 
 
+def lead_text(horizon: str) -> str:
+    """A lead time of metrics.csv as a reader wants it: `0.0167` for `0.0166667`."""
+    value = float(horizon)
+    return f"{value:.3g}" if abs(value) < 999 else horizon
+
+
 def interval(low: float, high: float, perfect: float = 0.0) -> str:
     """`[0.812, 0.836]`; "" where there is none or where it is a point, as it is of a single simulation."""
     if math.isnan(low) or math.isnan(high) or math.isclose(low, high, rel_tol=1e-9):

@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from emulant.errors import DataError
-from emulant.reporting.numbers import duration, size
+from emulant.reporting.numbers import duration, lead_text, size
 
 LIMIT = 5_000_000
 """Bytes of a page. Media beyond it are linked instead of embedded."""
@@ -94,7 +94,7 @@ def _page(template: str, summary: Mapping[str, Any], media: Mapping[str, str]) -
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(prose=prose, size=size, duration=duration)
+    environment.filters.update(prose=prose, size=size, duration=duration, lead_time=lead_text)
     # The policy names the one script by its hash: text from a study can never run.
     allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return environment.get_template(template).render(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from emulant.reporting.boards import DERIVED, Board, Meaning, Score
-from emulant.reporting.numbers import interval, number, percent
+from emulant.reporting.numbers import interval, lead_text, number, percent
 
 Tone: TypeAlias = Literal["good", "bad", "neutral"]
 WORDS: Mapping[Tone, str] = {"good": "beats", "bad": "loses", "neutral": "unclear"}
@@ -175,11 +175,17 @@ def _until_when(board: Board, model: str, headline: Headline) -> list[dict[str, 
     unit, first, last = headline.time_unit, next(iter(stands)), list(stands)[-1]
     its_tone: Tone = "bad" if "behind" in stands.values() else "good"
     if len(set(stands.values())) == 1:
-        return [_detail(its_tone, "until when", f"{stands[first]} at every lead time, {first} to {last} {unit}")]
+        return [
+            _detail(
+                its_tone,
+                "until when",
+                f"{stands[first]} at every lead time, {lead_text(first)} to {lead_text(last)} {unit}",
+            )
+        ]
     parts: list[str] = []
     for word in ("ahead", "level", "behind"):
         if horizons := [horizon for horizon, stand in stands.items() if stand == word]:
-            parts.append(f"{word} for {'lead times ' * (not parts)}{', '.join(horizons)} {unit}")
+            parts.append(f"{word} for {'lead times ' * (not parts)}{', '.join(map(lead_text, horizons))} {unit}")
     return [_detail(its_tone, "until when", "; ".join(parts))]
 
 

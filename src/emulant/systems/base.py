@@ -127,6 +127,10 @@ class BaseSystem:
         """Frames that every forecast of a cold start is shown."""
         return 0 if self.task == "emulation" else int(evaluation.context_frames or longest_lag)
 
+    def inputs(self, config: Any) -> Mapping[str, str]:
+        """Files outside the run that cases are made of, each with its sha256: they belong to the key of the data."""
+        return {}
+
     def manifest(self, config: Any, split: str) -> Mapping[str, Any]:
         """What the manifest of a split should say beyond the common, such as the files that it was made from."""
         return {}

@@ -18,7 +18,7 @@ export function panel(parent, { title = "", kind = "", label = "", aspect = 1, i
     caption.append(name);
     figure.append(caption);
   }
-  canvas.setAttribute("role", "img");
+  canvas.setAttribute("role", interactive ? "application" : "img");
   canvas.setAttribute("aria-label", label || title);
   canvas.style.aspectRatio = String(aspect);
   if (interactive) canvas.tabIndex = 0;
@@ -122,7 +122,6 @@ export class Picture {
 
   draw(context, width, height, smooth = true) {
     context.imageSmoothingEnabled = smooth;
-    context.imageSmoothingQuality = "high";
     context.drawImage(this.canvas, 0, 0, width, height);
   }
 }

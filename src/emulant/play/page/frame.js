@@ -75,14 +75,13 @@ class Stage {
 
   // name -> [label, value, class, note]
   readings(table) {
-    const list = find("readings");
-    list.replaceChildren();
     for (const [name, [label, value, kind = "", note = ""]] of Object.entries(table)) {
-      const shown = element("dd", value);
-      shown.id = `reading-${name}`;
-      if (kind) shown.className = kind;
-      if (note) shown.append(element("small", note));
-      list.append(element("dt", label), shown);
+      const text = JSON.stringify([label, value, kind, note]), shown = find(`reading-${name}`) ?? reading(name);
+      if (shown.dataset.text === text) continue;  // most stay as they are from frame to frame
+      shown.previousSibling.textContent = label;
+      shown.className = kind;
+      shown.replaceChildren(value, ...(note ? [element("small", note)] : []));
+      shown.dataset.text = text;
     }
   }
 
@@ -106,6 +105,13 @@ class Stage {
   keys(table) {
     find("keys").replaceChildren(...table.flatMap(([key, does]) => [element("kbd", key), ` ${does}   `]));
   }
+}
+
+function reading(name) {
+  const shown = element("dd");
+  shown.id = `reading-${name}`;
+  find("readings").append(element("dt"), shown);
+  return shown;
 }
 
 function kept(one) {

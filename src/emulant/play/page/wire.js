@@ -50,7 +50,7 @@ async function fetched(action, model, values) {
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify({ model, values }),
   }).catch(() => { throw new Error("The server does not answer. Is `emulant play` still running?"); });
-  if (response.ok) return decode(await response.arrayBuffer());
+  if (response.headers.get("Content-Type") === "application/octet-stream") return decode(await response.arrayBuffer());
   const { what, mend } = await response.json();
   throw new Error(`${what} ${mend}`.trim());
 }

@@ -65,14 +65,37 @@ def _require(path: Path) -> None:
         raise DataError(f"{path}: is missing.", "[system.source] names it; paths start where the command is run.")
 
 
-@cache
+def fingerprint(path: Path) -> str:
+    """sha256 of a file, worked out again only when its size or its time has changed.
+
+    Raises:
+        DataError: It is missing.
+    """
+    return _fingerprint(path, *_state(path))
+
+
 def census(path: Path, kind: str) -> Census:
-    """Look at every row of a file once.
+    """Look at every row of a file, once as long as it does not change.
 
     Raises:
         DataError: It is missing or damaged, lacks a dataset, has another shape or order of components, or no sound row.
     """
+    return _census(path, kind, *_state(path))
+
+
+def _state(path: Path) -> tuple[int, int]:
     _require(path)
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
+
+
+@cache
+def _fingerprint(path: Path, size: int, changed: int) -> str:
+    return hash_file(path)
+
+
+@cache
+def _census(path: Path, kind: str, size: int, changed: int) -> Census:
     dropped, reasons, sound = 0, dict[str, int](), []
     with hdf5.opened(path) as file:
         rows = row_count(file, path, NEEDED[kind])
@@ -85,7 +108,7 @@ def census(path: Path, kind: str) -> Census:
                 reasons[reason] = reasons.get(reason, 0) + int(wrong.sum())
             good = ~np.any(list(faults.values()), axis=0)
             sound.append(np.flatnonzero(finite)[good] + piece.start)
-    found = Census(path, kind, hash_file(path), rows, dropped, reasons, np.concatenate([*sound, np.empty(0, int)]))
+    found = Census(path, kind, fingerprint(path), rows, dropped, reasons, np.concatenate([*sound, np.empty(0, int)]))
     if not len(found.sound):
         told = ", ".join(f"{count} {reason}" for reason, count in reasons.items() if count)
         raise DataError(f"{path}: none of its {rows} rows can be used ({dropped} not finite; {told or 'none else'}).")

@@ -27,6 +27,8 @@ class SourceTable(Table):
     """Files of either kind that make up the split `test_ood`, whole."""
     initial: str | None = None
     """HDF5 with starts that are to be simulated, in their order, instead of cells drawn by `system.sampler`."""
+    initial_split: Literal["training", "validation", "test", "test_ood"] = "test"
+    """The one split that they all belong to; the others are empty then."""
     samples_per_database: Count = 0
     """So many rows of every file, drawn at random; 0: all."""
     test_size: Annotated[float, Field(gt=0, lt=1)] | None = None
@@ -36,6 +38,11 @@ class SourceTable(Table):
     def rows_given(self) -> bool:
         """Whether labels come from files."""
         return bool(self.asymptotic or self.stable or self.test_ood)
+
+    @property
+    def files(self) -> Files:
+        """All files that cases are made of."""
+        return (*self.asymptotic, *self.stable, *self.test_ood, *((self.initial,) if self.initial else ()))
 
     @model_validator(mode="after")
     def _one_purpose(self) -> Self:

@@ -11,8 +11,9 @@ import polars as pl
 from emulant.dataset.seams import Array, Dataset, Inputs
 from emulant.dataset.seeds import stream
 from emulant.systems.flavor.fields import EXCLUDED, F4_FINAL, F4_INITIAL, F4_STDDEV, STABLE
-from emulant.systems.flavor.metrics import MARGINS, totals
+from emulant.systems.flavor.metrics import MARGINS, RIVALS, totals
 from emulant.systems.flavor.prescriptions import Prescription
+from emulant.systems.flavor.tables import PrescriptionTable, ProfileTable, UntrainedTable
 
 ROTATIONS = 3
 PROBED = 512
@@ -40,18 +41,21 @@ def _groups(is_stable: bool, margin: float, outcome: str) -> list[str]:
 
 
 def known(run: Any) -> Mapping[str, Any]:
-    """`start`, `box3d` and `spread`: the four-fluxes before, those after by Box3D, and how far the truth moves with
-    the seed of its simulations; split -> case -> (4, 2, NF)."""
-    starts, finals, spreads = {}, {}, {}
-    law = Prescription()
+    """`start`, `spread` and the names of `RIVALS`: the four-fluxes before, how far the truth moves with the seed of its
+    simulations, and the four-fluxes after by the rivals; split -> case -> (4, 2, NF)."""
+    found: dict[str, dict[str, Any]] = {name: {} for name in ("start", "spread", *RIVALS)}
+    tables = (PrescriptionTable, ProfileTable, UntrainedTable)
+    laws = {name: Prescription(table()) for name, table in zip(RIVALS, tables, strict=True)}
     for split in run.test_splits:
         dataset = run.dataset(split)
         numbers, arrays = dataset.cases["case"].to_list(), dataset.read([F4_INITIAL, F4_STDDEV])
-        f4 = arrays[F4_INITIAL]
-        starts[split] = dict(zip(numbers, f4, strict=True))
-        spreads[split] = dict(zip(numbers, arrays[F4_STDDEV], strict=True))
-        finals[split] = dict(zip(numbers, law.outcome(np.asarray(f4, dtype=float)).final, strict=True))
-    return {"start": starts, "box3d": finals, "spread": spreads}
+        f4 = np.asarray(arrays[F4_INITIAL], dtype=float)
+        by_name = {"start": f4, "spread": arrays[F4_STDDEV]} | {
+            name: law.outcome(f4).final for name, law in laws.items()
+        }
+        for name, values in by_name.items():
+            found[name][split] = dict(zip(numbers, values, strict=True))
+    return found
 
 
 def probe(name: str, model: Any, dataset: Dataset, evaluation: Any) -> Mapping[str, Array]:

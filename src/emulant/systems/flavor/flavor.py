@@ -17,6 +17,7 @@ from emulant.systems.flavor.options import ExportOptions
 from emulant.systems.flavor.tables import MixingTable, MultitaskTable, PrescriptionTable, ProfileTable, UntrainedTable
 
 PRESCRIPTION = "emulant.systems.flavor.prescriptions:Prescription"
+FIGURES = {"errors": ("ladder", "depth", "scatter", "growth"), "views": ("plane", "conservation")}
 LABELS_FROM = 10**6
 """Case numbers from here on are cells with labels of linear analysis alone, so that either kind can grow."""
 LABELS_PER_SHARD = 16
@@ -27,13 +28,19 @@ class Flavor(BaseSystem):
     """Four-fluxes of a cell -> stability, growth rate, and the state after saturation."""
 
     name = "flavor"
+    version = 2
     summary = "Fast flavor instability of neutrinos in a merger or supernova cell, and what comes out of it."
     Config = FlavorConfig
     Evaluation = FlavorEvaluation
     fields = FIELDS
     targets = TARGETS
     headline = "rms_f4"
-    board = ("rms_f4", "skill_f4", "growth_error_p50", "growth_error_p95", "stability_error", "coverage_68")
+    board = (
+        "skill_f4",
+        *(f"rms_f4_minus_{rival}" for rival in ("box3d", "profile", "untrained")),
+        *("growth_error_p50", "growth_error_p95", "stability_error", "stable_false_positive"),
+        *("coverage_68", "excluded_fraction"),
+    )
     studies = Path(__file__).parent / "studies"
     kernels = (
         "emulant.systems.flavor.truth",
@@ -59,8 +66,7 @@ class Flavor(BaseSystem):
         name: f"emulant.systems.flavor.exports.formats:{name}" for name in ("c", "onnx", "torchscript", "losses")
     }
     figures: Mapping[str, Any] = {
-        name: f"emulant.systems.flavor.figures:{name}"
-        for name in ("ladder", "depth", "scatter", "growth", "plane", "conservation")
+        name: f"emulant.systems.flavor.figures.{module}:{name}" for module, names in FIGURES.items() for name in names
     }
     examples: Mapping[str, Any] = {"nsm1": "emulant.systems.flavor.predict:nsm1"}
     probe = "emulant.systems.flavor.evaluation:probe"
@@ -93,19 +99,21 @@ class Flavor(BaseSystem):
             from emulant.systems.flavor.sources import source_counts
 
             return source_counts(config)
-        simulated, labelled = self._simulated(config), config.splits.labelled
-        extra = {} if source.initial else labelled
-        return {name: count + extra.get(name, 0) for name, count in simulated.items() if count}
+        simulated, labelled = self._simulated(config), self._labelled(config)
+        return {name: count + labelled.get(name, 0) for name, count in simulated.items() if count}
 
     def _simulated(self, config: FlavorConfig) -> Mapping[str, int]:
-        """Cells of every split that are simulated; those of a file all belong to whichever split is asked for."""
-        counts = config.splits.simulated
-        if not config.system.source.initial:
-            return counts
+        """Cells of every split that are simulated; those of a file all belong to one."""
+        source = config.system.source
+        if not source.initial:
+            return config.splits.simulated
         from emulant.systems.flavor.sources import initial_cells
 
-        rows = len(initial_cells(config.system.source.initial))
-        return {name: rows for name, count in counts.items() if count}
+        return {source.initial_split: len(initial_cells(source.initial))}
+
+    def _labelled(self, config: FlavorConfig) -> Mapping[str, int]:
+        """Further cells of every split that get labels of linear analysis alone."""
+        return {} if config.system.source.initial else config.splits.labelled
 
     def shards(self, config: FlavorConfig, pass_: str, split: str) -> Sequence[Shard]:
         if config.system.source.rows_given:
@@ -113,7 +121,7 @@ class Flavor(BaseSystem):
 
             return source_shards(config, pass_, split)
         size, simulated = config.dataset.shard_cases, self._simulated(config)[split]
-        labels = 0 if config.system.source.initial else config.splits.labelled[split]
+        labels = self._labelled(config).get(split, 0)
         shards = [
             Shard(f"{number:05d}", split, tuple(range(start, min(start + size, simulated))), pass_)
             for number, start in enumerate(range(0, simulated, size))
@@ -123,6 +131,14 @@ class Flavor(BaseSystem):
             for end in [LABELS_FROM + labels]
             for number, start in enumerate(range(LABELS_FROM, end, size * LABELS_PER_SHARD))
         ]
+
+    def inputs(self, config: FlavorConfig) -> Mapping[str, str]:
+        files = config.system.source.files
+        if not files:
+            return {}
+        from emulant.systems.flavor.census import fingerprint
+
+        return {name: fingerprint(Path(name)) for name in files}
 
     # -- doing it
 
@@ -195,7 +211,7 @@ class Flavor(BaseSystem):
     def notes(self, config: FlavorConfig) -> Sequence[str]:
         source = config.system.source
         if source.initial:
-            return (f"All splits hold the cells of {source.initial}: use one of them.",)
+            return (f"The cells of {source.initial} are all in the split `{source.initial_split}`.",)
         if source.rows_given:
             return ("Labels are those of the given files, whatever made them.",)
         system = config.system

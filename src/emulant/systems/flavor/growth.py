@@ -28,8 +28,12 @@ COARSE, FINE, FINEST = 20, 96, 768
 """Polar nodes of the search, of the refinement, and at the most where a mode is nearly real."""
 SLOWEST = 1e-3
 """Modes slower than this times σ are the grid's, not the cell's."""
-SCAN = 13
-"""Wave numbers on each line of the search, from -2 I> to 2 I>."""
+SPAN = 2.0
+"""Each line of the search goes from -2 I> to 2 I>."""
+SPACING = 0.5
+"""Of wave numbers on a line, in √(I+ I-): the bands in which shallow crossings grow are that narrow."""
+FEWEST, MOST = 13, 401
+"""Wave numbers on a line."""
 
 
 @dataclass(frozen=True)
@@ -91,17 +95,28 @@ def _along(pair: Pair, axis: Array, polar: int) -> Mode | None:
     """The fastest true mode with k along `axis`: eigenvalues on a coarse grid, checked against det Π on a fine one."""
     cosines, weights = _nodes(polar)
     tensors = _azimuthal(pair.coefficients, pair.drifts, axis, cosines)
-    numbers = np.linspace(-2.0 * pair.greater, 2.0 * pair.greater, SCAN)
+    numbers = _wave_numbers(pair)
     eigenvalues = np.linalg.eigvals(_discrete(tensors, cosines, weights, numbers))
-    order = np.argsort(-eigenvalues.imag.max(axis=1), kind="stable")
     modes = []
-    for index in order[:2]:
+    for index in _peaks(eigenvalues.imag.max(axis=1))[:3]:
         values = eigenvalues[index]
         frequency = complex(values[np.argmax(values.imag)])
         if frequency.imag > 0.0:
             mode = _root(pair, numbers[index] * axis, frequency, FINE)
             modes += [mode] if mode is not None else []
     return max(modes, key=lambda mode: mode.growth, default=None)
+
+
+def _wave_numbers(pair: Pair) -> Array:
+    count = int(np.clip(np.ceil(2.0 * SPAN * pair.greater / (SPACING * pair.sigma)), FEWEST, MOST))
+    return np.linspace(-SPAN * pair.greater, SPAN * pair.greater, count)
+
+
+def _peaks(growth: Array) -> Array:
+    """Indices of what is not lower than its neighbours, the highest first."""
+    beside = np.concatenate([[-np.inf], growth, [-np.inf]])
+    peaks = np.flatnonzero((growth >= beside[:-2]) & (growth >= beside[2:]))
+    return np.asarray(peaks[np.argsort(-growth[peaks], kind="stable")])
 
 
 def _discrete(tensors: Array, cosines: Array, weights: Array, numbers: Array) -> Array:

@@ -1,8 +1,9 @@
 """How well a surrogate does: of every task, and of what it must never break.
 
 The state after saturation is scored over n_tot, and only where the truth is one: cells that were excluded
-(`fields.EXCLUDED`) but have a final state are scored by `rms_f4_excluded`. `info["start"]`, `info["box3d"]` and
-`info["spread"]` give four-fluxes by split and case; `info["probe"]` what was measured of the model itself.
+(`fields.EXCLUDED`) but have a final state are scored by `rms_f4_excluded`. `info["start"]`, `info["spread"]` and, under
+the names of `RIVALS`, what those make of the cells, give four-fluxes by split and case; `info["probe"]` what was
+measured of the model itself.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ Score: TypeAlias = Callable[[Fields, Fields, Info], Array]
 
 MARGINS = (0.0, 1e-4, 1e-3, 1e-2, 1e-1, 0.5)
 """Edges of the bins by the depth I< / (I< + I>) of the crossing."""
+
+RIVALS = ("box3d", "profile", "untrained")
+"""The baselines that every model is compared with cell by cell."""
 
 
 def start(info: Info) -> Array:
@@ -64,9 +68,18 @@ def excluded_square(truth: Fields, prediction: Fields, info: Info) -> Array:
 
 def skill_over_box3d(truth: Fields, prediction: Fields, info: Info) -> Array:
     """Numerators and denominators of 1 - (rms / rms of Box3D)²."""
-    square = trusted_square(truth, prediction, info)
-    box3d = trusted_square(truth, {F4_FINAL: _known(info, "box3d")[:, None]}, info)
+    square, box3d = against("box3d")(truth, prediction, info)
     return np.stack([box3d - square, np.where(np.isnan(square), np.nan, box3d)])
+
+
+def against(rival: str) -> Score:
+    """Mean squares of the model and of a rival, for a paired comparison."""
+
+    def score(truth: Fields, prediction: Fields, info: Info) -> Array:
+        its = {F4_FINAL: _known(info, rival)[:, None]}
+        return np.stack([trusted_square(truth, each, info) for each in (prediction, its)])
+
+    return score
 
 
 def growth_error(truth: Fields, prediction: Fields, info: Info) -> Array:
@@ -157,6 +170,12 @@ def _metric(score: Score, meaning: str, better: Literal["higher", "lower"] = "lo
 METRICS: Mapping[str, Metric] = {
     "rms_f4": _metric(trusted_square, "rms error of the four-fluxes afterwards", unit="n_tot", aggregate="rms"),
     "skill_f4": _metric(skill_over_box3d, "1 - (rms_f4 / rms_f4 of box3d)²", "higher", perfect=1.0, aggregate="ratio"),
+    **{
+        f"rms_f4_minus_{rival}": _metric(
+            against(rival), f"rms_f4 less that of {rival} on the same cells", unit="n_tot", aggregate="rms_difference"
+        )
+        for rival in RIVALS
+    },
     "growth_error_p50": _metric(growth_error, "median of |γ/γ_true - 1| over unstable cells", aggregate="median"),
     "growth_error_p95": _metric(growth_error, "95th percentile of |γ/γ_true - 1|", aggregate="q95"),
     "stability_error": _metric(wrong_stability, "share of cells whose stability is told wrongly"),

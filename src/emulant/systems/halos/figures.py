@@ -208,9 +208,9 @@ def _panels(
         lines = -(-len(groups) // columns)
         figure = Figure(figsize=(WIDTH, 1.0 + 1.45 * lines))
         high = 1 - 0.58 / (1.0 + 1.45 * lines)
-        low = 0.42 / (1.0 + 1.45 * lines)
+        foot = 0.42 / (1.0 + 1.45 * lines)
         apart = 0.3 if columns < 3 else 0.5
-        grid = GridSpec(lines, columns, figure, left=0.14, right=0.98, bottom=low, top=high, wspace=apart, hspace=0.3)
+        grid = GridSpec(lines, columns, figure, left=0.14, right=0.98, bottom=foot, top=high, wspace=apart, hspace=0.3)
         look = looks(kinds, theme)
         for place, species in enumerate(groups):
             axes = figure.add_subplot(grid[place // columns, place % columns])

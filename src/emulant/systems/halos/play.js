@@ -17,7 +17,7 @@ export async function start(stage) {
 
   stage.layout("trio");
   const maps = [
-    map("What it sees: dark matter alone", "", () => [seen.arrays.seen, 0, seen.facts.limits[0], 0]),
+    map("Dark matter, seen", "", () => [seen.arrays.seen, 0, seen.facts.limits[0], 0]),
     map("Gas, painted", "model", () => [seen.arrays.painted, 1, seen.facts.limits[2], 1]),
     map("Stars, painted", "model", () => [seen.arrays.painted, 2, seen.facts.limits[3], 2]),
     map("Dark matter, simulated", "", () => [truth(), 0, seen.facts.limits[1], 0]),
@@ -110,6 +110,7 @@ export async function start(stage) {
     read();
   }
 
+  stage.keys([["← →", "on a slider: move it"]]);
   stage.onChange((name) => { if (name === "halo") own(); else paint(slid()); });
   await own();
 }

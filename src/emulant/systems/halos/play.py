@@ -57,7 +57,7 @@ def play(run: Any) -> Play:
         controls=[
             Control("halo", "By mass, number", 1, 1, max(count, 2), 1, group="Halo"),
             *game.sliders(),
-            Control("draw", "Draw", 0, step=1, group="Surrogate"),
+            Control("draw", "Random draw", 0, step=1, group="Surrogate"),
         ],
         facts={"names": game.names, "can_simulate": game.config.system.source.kind == "embedded", "halos": count},
     )

@@ -71,7 +71,7 @@ def _add_all(grid: Any, waiting: Any, count: int, wraps: bool) -> None:
 @inner  # type: ignore[untyped-decorator]
 def _queue(grid: Any, waiting: Any, filled: Any, u: float, v: float, mass: float, wraps: bool) -> None:
     """Let a particle wait for its strip, and visit the strip if enough of them do."""
-    strip = int((u + 1.0) * STRIPS / (grid.shape[0] + 1.0))
+    strip = min(int((u + 1.0) * STRIPS / (grid.shape[0] + 1.0)), STRIPS - 1)  # rounding may put u on the edge
     place = filled[strip]
     waiting[strip, place, 0], waiting[strip, place, 1], waiting[strip, place, 2] = u, v, mass
     filled[strip] = place + 1

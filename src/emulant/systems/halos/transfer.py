@@ -37,38 +37,28 @@ class Transfer(Identity):
     def fit_to(self, trained: Trained, train: Any) -> None:
         """Fit to the `batches` of samples."""
         self.edges = log_edges(trained.side, trained.geometry["resolution"], self.config.bands)
-        rows = [self._logarithms(batch, trained) for batch in train.batches(BATCH, [*SHOWN, "target"])]
-        features = np.concatenate([row[0] for row in rows])
-        self.transfer = _ridge(features, np.concatenate([row[1] for row in rows]), self.config.ridge)
-        self.means = _ridge(features, np.concatenate([row[2] for row in rows]), self.config.ridge)
-        self._centre(trained, train)
-
-    def _logarithms(self, batch: Fields, trained: Trained) -> tuple[Maps, Maps, Maps]:
-        """Features (C, F), log T (C, 3, bands) and log mean ratio (C, 3, 1); NaN where there is nothing."""
-        target, condition = np.asarray(batch["target"], float), np.asarray(batch["condition"], float)
-        theirs = power(contrast(target), trained.side, self.edges)
-        ours = power(contrast(condition), trained.side, self.edges)[:, None]
-        means = target.mean(axis=(2, 3)) / condition.mean(axis=(1, 2))[:, None]
+        measured = [self._measured(batch, trained) for batch in train.batches(BATCH, [*SHOWN, "target"])]
+        features, theirs, ours, masses, dark = (np.concatenate(part) for part in zip(*measured, strict=True))
         with np.errstate(divide="ignore", invalid="ignore"):
-            logs = 0.5 * np.log(theirs / ours), np.log(means)[..., None]
-        transfer, ratio = (np.where(np.isfinite(values), values, np.nan) for values in logs)
-        return trained.features(batch), transfer, ratio
-
-    def _centre(self, trained: Trained, train: Any) -> None:
-        """Shift log T and log mean so that power and mass are right on average: a mean of logarithms is not."""
-        sums = [np.zeros((2, *part.shape[1:])) for part in (self.transfer, self.means)]
-        for batch in train.batches(BATCH, [*SHOWN, "target"]):
-            features, target = trained.features(batch), np.asarray(batch["target"], float)
-            condition = np.asarray(batch["condition"], float)
-            fluctuations = power(contrast(condition), trained.side, self.edges)[:, None]
-            made = np.exp(2 * np.tensordot(features, self.transfer, 1)) * fluctuations
-            sums[0] += [power(contrast(target), trained.side, self.edges).sum(axis=0), made.sum(axis=0)]
-            masses = np.exp(np.tensordot(features, self.means, 1)[..., 0]) * condition.sum(axis=(1, 2))[:, None]
-            sums[1] += np.stack([target.sum(axis=(0, 2, 3)), masses.sum(axis=0)])[..., None]
+            logs = 0.5 * np.log(theirs / ours), np.log(masses / dark)
+        self.transfer, self.means = (
+            _ridge(features, np.where(np.isfinite(values), values, np.nan), self.config.ridge) for values in logs
+        )
+        # power and mass are right on average only after a shift: a mean of logarithms is not that of the numbers
+        power_made = np.exp(2 * np.tensordot(features, self.transfer, 1)) * ours
+        mass_made = np.exp(np.tensordot(features, self.means, 1)) * dark
         with np.errstate(divide="ignore", invalid="ignore"):
-            shifts = 0.5 * np.log(sums[0][0] / sums[0][1]), np.log(sums[1][0] / sums[1][1])
+            shifts = 0.5 * np.log(theirs.sum(0) / power_made.sum(0)), np.log(masses.sum(0) / mass_made.sum(0))
         self.transfer[0] += np.where(np.isfinite(shifts[0]), shifts[0], 0.0)
         self.means[0] += np.where(np.isfinite(shifts[1]), shifts[1], NOTHING)
+
+    def _measured(self, batch: Fields, trained: Trained) -> tuple[Maps, ...]:
+        """Features (C, F), power of the species (C, 3, bands) and of the condition (C, 1, bands), and their masses
+        (C, 3, 1) and (C, 1, 1)."""
+        target, condition = (np.asarray(batch[name], float) for name in ("target", "condition"))
+        theirs, ours = (power(contrast(maps), trained.side, self.edges) for maps in (target, condition))
+        masses, dark = (maps.sum(axis=(-2, -1)) for maps in (target, condition))
+        return trained.features(batch), theirs, ours[:, None], masses[..., None], dark[:, None, None]
 
     def paint(self, fields: Fields, trained: Trained) -> Maps:
         return self.applied(fields, trained, trained.side)

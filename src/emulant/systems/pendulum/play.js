@@ -4,10 +4,11 @@ import { colour, dragging } from "./canvas.js";
 import { short } from "./controls.js";
 
 const TRAIL = 1.2;  // s of the lower bob's path that are still seen
+const PREVIEW = 3, PATIENCE = 0.12;  // s that are followed while one drags, at most; s that their answer may take
 const GRIP = 0.08;  // how near to a bob one has to press, as a share of the picture
 
 export async function start(stage) {
-  let roll = null, clock = null, film = null, held = -1;
+  let roll = null, clock = null, film = null, held = -1, pace = PREVIEW / PATIENCE;
 
   stage.layout("single");
   const picture = stage.panel({
@@ -28,10 +29,16 @@ export async function start(stage) {
 
   function draw(context, width, height) {
     if (!roll) return;
-    const { arrays, facts } = roll, scale = sized(facts.lengths, width, height), place = held >= 0 ? 0 : film.place;
+    const { arrays, facts } = roll, scale = sized(facts.lengths, width, height), { place } = film;
     context.lineCap = "round";
     context.strokeStyle = colour("line");
     ring(context, scale, facts.lengths[0] + facts.lengths[1]);
+    if (held >= 0) {  // all that is known of the new start
+      trail(context, arrays.truth, Infinity, facts, scale, "muted");
+      trail(context, arrays.forecast, Infinity, facts, scale, "model");
+      arms(context, [stage.values.theta1, stage.values.theta2], facts, scale, "truth", 1);
+      return;
+    }
     trail(context, arrays.truth, place, facts, scale, "muted");
     trail(context, arrays.forecast, place - facts.context, facts, scale, "model");
     arms(context, state(arrays.truth, place), facts, scale, "truth", 0.55);
@@ -55,22 +62,25 @@ export async function start(stage) {
   }
 
   async function follow(final) {
-    const seconds = final ? stage.values.seconds : Math.min(stage.values.seconds, 6);
+    const least = stage.facts.context + 0.5, began = performance.now();
+    const seconds = final ? stage.values.seconds : Math.min(stage.values.seconds, PREVIEW, Math.max(least, pace * PATIENCE));
+    clock = null;
+    picture.redraw();
     const answer = await stage.ask("roll", { ...stage.values, seconds });
-    if (!answer) return;
+    if (!answer || (held >= 0 && final)) return;
+    pace = (1000 * (seconds - stage.facts.context)) / (performance.now() - began);
     roll = answer;
     const { facts } = roll;
-    film.set({ frames: roll.arrays.truth.shape[0], step: facts.step, play: final });
+    film.set({ frames: roll.arrays.truth.shape[0], step: facts.step, play: final && held < 0 });
     document.documentElement.dataset.answers = Number(document.documentElement.dataset.answers ?? 0) + 1;
-    if (!final) return;
-    clock = null;
     read();
+    if (!final) return;
     const told = await stage.ask("clock", stage.values);
     if (told) clock = told.facts;
     read();
   }
 
-  function pull([across, down], final) {
+  function pull([across, down]) {
     if (held >= 0) {
       const { lengths } = roll.facts, scale = sized(lengths, picture.width, picture.height);
       let x = (across * picture.width - scale.x) / scale.length, y = (down * picture.height - scale.y) / scale.length;
@@ -80,7 +90,7 @@ export async function start(stage) {
       }
       stage.set(held ? "theta2" : "theta1", Math.atan2(x, y));
     }
-    follow(final);
+    follow(false);
   }
 
   function gripped([across, down]) {
@@ -96,9 +106,9 @@ export async function start(stage) {
   }
 
   dragging(picture.canvas, {
-    start: (at) => gripped(at) ?? pull(at, false),
-    move: (at) => pull(at, false),
-    end: (at) => { pull(at, true); held = -1; },
+    start: (at) => gripped(at) ?? pull(at),
+    move: pull,
+    end: (at) => { pull(at); held = -1; follow(true); },
   });
   picture.canvas.addEventListener("keydown", (event) => {
     const [name, way] = { ArrowLeft: ["theta1", -1], ArrowRight: ["theta1", 1], ArrowDown: ["theta2", -1], ArrowUp: ["theta2", 1] }[event.key] ?? [];
@@ -169,7 +179,7 @@ function trail(context, states, place, { lengths, step }, scale, name) {
   context.strokeStyle = colour(name);
   context.lineWidth = 2;
   context.lineCap = "butt";
-  const first = Math.max(0, last - TRAIL / step);
+  const first = place === Infinity ? 0 : Math.max(0, last - TRAIL / step);
   for (let k = first; k < last; k += fine) {
     const ends = [k, Math.min(k + fine, last)].map((at) => state(states, at));
     if (!ends.flat().every(Number.isFinite)) continue;

@@ -56,7 +56,7 @@ def play(run: Any) -> Play:
         script=Path(__file__).with_name("play.js"),
         actions={"roll": Action(Pulled, game.roll), "clock": Action(Pulled, game.clock)},
         controls=[*game.controls()],
-        facts={"threshold": THRESHOLD, "clock": CLOCK},
+        facts={"threshold": THRESHOLD, "clock": CLOCK, "context": game.context * system.dt},
     )
 
 

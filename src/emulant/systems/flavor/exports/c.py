@@ -43,7 +43,7 @@ def write(weights: Networks, grid: tuple[int, int], flavors: int, folder: Path) 
 def digest(weights: Networks) -> str:
     """SHA-256 of all weights, in order, as little-endian float64."""
     layers = [array for name in ("mixing", "growth") for layer in getattr(weights, name) for array in layer]
-    arrays = [*layers, weights.mean, weights.deviation, weights.lowest, weights.highest]
+    arrays = [*layers, weights.mean, weights.deviation, weights.lowest, weights.highest, weights.uncertainty]
     return hashlib.sha256(b"".join(np.ascontiguousarray(array, "<f8").tobytes() for array in arrays)).hexdigest()
 
 
@@ -69,7 +69,10 @@ def _constants(weights: Networks, grid: tuple[int, int], flavors: int) -> str:
     padded = [np.append(points[:, m], np.full(spare, float(m == 2))) for m in range(3)]
     lines = [f"#define {name} {value!r}" for name, value in numbers.items()]
     lines += [f'#define WEIGHTS_SHA256 "{digest(weights)}"', ""]
-    lines += [_table(name.upper(), getattr(weights, name)) for name in ("mean", "deviation", "lowest", "highest")]
+    lines += [
+        _table(name.upper(), getattr(weights, name))
+        for name in ("mean", "deviation", "lowest", "highest", "uncertainty")
+    ]
     lines += [_table("WEIGHT", np.append(solid, np.zeros(spare)))]
     rows = ",\n".join(_braced(axis) for axis in padded)
     return "\n".join([*lines, f"static const double GRID[3][{len(points) + spare}] = {{\n{rows}}};"])
@@ -89,7 +92,7 @@ def _perceptron(name: str, layers: Layers) -> str:
         steps += [] if last else [f"activate({outputs}, {out});"]
         given = out
     body = "\n".join(f"    {step}" for step in steps)
-    return "\n".join([*tables, f"static void {name}(const double *x, double *y)", "{", body, "}"])
+    return "\n".join([*tables, f"WIDE static void {name}(const double *x, double *y)", "{", body, "}"])
 
 
 def _table(name: str, array: Array) -> str:

@@ -32,6 +32,11 @@ extern "C" {
 int emulant_flavor_predict(size_t n, const double *f4_initial, double *f4_final, double *growth_rate, uint8_t *stable,
                            uint8_t *status);
 
+/* The same, and the error that is expected of each cell: [n], rms over all components of its f4_final, in units of the
+ * sum of its densities; 0 without a crossing. error may be NULL. */
+int emulant_flavor_predict_error(size_t n, const double *f4_initial, double *f4_final, double *growth_rate,
+                                 uint8_t *stable, uint8_t *status, double *error);
+
 /* SHA-256 of the weights inside, as hexadecimal digits. */
 const char *emulant_flavor_weights(void);
 

@@ -100,8 +100,8 @@ def _search(c: Any, k: Any, nodes: Any, seen: Any, xp: Any) -> tuple[Any, Any, A
     along = xp.matmul(beams, xp.swapaxes(k, 1, 2)) - size[:, None, :, 0]
     at_beams = xp.sum(c[:, None] * exponential(along, xp), axis=-1)
     starts = xp.concatenate([_lowest(nodes, seen, xp), _lowest(beams, at_beams, xp)], 0)
-    twice_c, twice_k, twice_size = (xp.concatenate([array, array], 0) for array in (c, k, size[..., 0]))
-    ends, levels = _descend(twice_c, twice_k, twice_size, starts, xp)
+    both_c, both_k, sizes = (xp.concatenate([array, array], 0) for array in (c, k, size[..., 0]))
+    ends, levels = _descend(both_c, both_k, sizes, starts, xp)
     (best, other), (lowest, level) = ends.reshape(2, -1, 3), levels.reshape(2, -1)
     at = xp.where((level < lowest)[:, None], other, best)
     value, _, _, curvature = _expansion(c, k, size[..., 0], at, xp)

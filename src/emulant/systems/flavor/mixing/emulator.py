@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from emulant.dataset.seams import Array, Dataset
 from emulant.errors import SurrogateError
@@ -16,12 +16,11 @@ from emulant.surrogates.networks import read_network, tensor, write_network
 from emulant.systems.flavor.fields import F4_INITIAL
 from emulant.systems.flavor.mixing import networks
 from emulant.systems.flavor.mixing.calibration import fitted_uncertainty
-from emulant.systems.flavor.mixing.crossings import Crossings
 from emulant.systems.flavor.mixing.examples import Grown, Mixed, Scaling, grown, mixed, read
-from emulant.systems.flavor.mixing.exchange import CORRECTIONS, assembled, balanced, moments, profile_q
+from emulant.systems.flavor.mixing.learning import LABELS, Losses, MixingNetwork, Residuals, residuals
 from emulant.systems.flavor.mixing.networks import Networks, Prediction
 from emulant.systems.flavor.mixing.prescription import Outcome
-from emulant.systems.flavor.mixing.shapes import FEATURES, Shapes
+from emulant.systems.flavor.mixing.shapes import FEATURES
 from emulant.systems.flavor.prescriptions import CHUNK, targets
 from emulant.systems.flavor.tables import MixingTable
 from emulant.training.batches import Batch, TrainingData, shuffled
@@ -29,76 +28,9 @@ from emulant.training.process import initialised
 from emulant.training.weights import Extras
 from emulant.training.workshop import Workshop
 
-CROSSED, SHAPED = len(fields(Crossings)), len(fields(Shapes))
-SMALL = 0.05
-"""Of ln γ."""
 SHAPE = ("polar", "azimuthal", "width", "depth")
-
-
-class Layer(nn.Module):
-    """A matrix (inputs, outputs) and a bias, as `networks.perceptron` wants them; `zero`: begins with both zero."""
-
-    def __init__(self, inputs: int, outputs: int, zero: bool) -> None:
-        super().__init__()
-        spread = 0.0 if zero else inputs**-0.5
-        self.weight = nn.Parameter(torch.randn(inputs, outputs) * spread)
-        self.bias = nn.Parameter(torch.zeros(outputs))
-
-
-class MixingNetwork(nn.Module):
-    """The two perceptrons; at the start the profile and K n_tot √(I+ I-) come out."""
-
-    def __init__(self, width: int, depth: int) -> None:
-        super().__init__()
-        self.mixing = _layers(width, depth, CORRECTIONS)
-        self.growth = _layers(width, depth, 1)
-
-    def layers(self, name: str) -> networks.Layers:
-        """Of the perceptron `mixing` or `growth`."""
-        return [(layer.weight, layer.bias) for layer in getattr(self, name)]
-
-
-def _layers(width: int, depth: int, outputs: int) -> nn.ModuleList:
-    widths = [len(FEATURES), *[width] * depth, outputs]
-    return nn.ModuleList(Layer(widths[i], widths[i + 1], zero=i == depth) for i in range(depth + 1))
-
-
-@dataclass(frozen=True)
-class Losses:
-    """The two losses, each divided by what it is before anything is learned."""
-
-    mixing_scale: float
-    growth_scale: float
-    flavors: int
-    stiffness: float = 0.0
-    """What a mean square correction of 1 costs in training: few cells do not pull far from the profile."""
-
-    def __call__(self, module: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """Mean squared error of the change of the four-fluxes, plus the error of ln γ."""
-        mixing = self.of_mixing(module, batch) / self.mixing_scale
-        growth = self.of_growth(module, batch) / self.growth_scale
-        total = mixing + growth
-        if module.training:
-            features = batch[CROSSED + SHAPED - 1]  # the last field of `Shapes`
-            corrections = networks.corrections(features, cast(Any, module).layers("mixing"), torch)
-            total = total + self.stiffness * (corrections * corrections).mean()
-        return total, {"mixing": mixing, "growth": growth}
-
-    def of_mixing(self, module: Any, batch: Batch) -> Tensor:
-        """From crossings, shapes, scaled features and the change of the four-fluxes."""
-        crossed, shape = Crossings(*batch[:CROSSED]), Shapes(*batch[CROSSED : CROSSED + SHAPED])
-        corrections = networks.corrections(shape.features, module.layers("mixing"), torch)
-        q = balanced(shape, profile_q(shape, corrections, self.flavors, torch), self.flavors, torch)
-        change = assembled(moments(crossed, q, torch), self.flavors, torch)
-        return nn.functional.mse_loss(change, batch[CROSSED + SHAPED])
-
-    def of_growth(self, module: Any, batch: Batch) -> Tensor:
-        """From scaled features, rates and growth rates."""
-        features, rates, growth = batch[CROSSED + SHAPED + 1 :]
-        factor = networks.growth_factor(features, module.layers("growth"), torch)
-        # few cells with the thinnest of crossings must not outweigh all others: beyond SMALL the error counts linearly
-        error = torch.log(torch.amax(rates * factor, 1)) - torch.log(growth)
-        return nn.functional.smooth_l1_loss(error, torch.zeros_like(error), beta=SMALL)
+QUARTER = 0.25
+"""Of the epochs: what the networks are trained for that see one half of the cells, and are judged by the other."""
 
 
 class Mixing:
@@ -145,9 +77,26 @@ class Mixing:
             growth_scale=max(float(scales[1]), 1e-12),
             stiffness=self.config.stiffness / len(first.change),
         )
-        data = self._data(losses, batch, validation)
+        held = self._held(validation)
+        data = self._data(losses, batch, held)
         loop.train(self.network, data, table, workshop=self.workshop, extras=self._extras())
-        self.arrays["uncertainty"] = fitted_uncertainty(self, validation if validation is not None else train)
+        unseen = [residuals(self.network, each, losses.flavors) for each in held]
+        self.arrays["uncertainty"] = fitted_uncertainty(self._of_halves(losses, batch), unseen)
+
+    def _of_halves(self, losses: Losses, batch: Batch) -> list[Residuals]:
+        """What is left of every training cell by a network that has seen the other half of them, for a while."""
+        from emulant.training import loop
+
+        table = self.config.schedule()
+        table = table.model_copy(update={"max_epochs": max(1, round(QUARTER * table.max_epochs))})
+        order, found = torch.arange(len(batch[0])), []
+        for half in (0, 1) if len(order) > 1 else ():
+            with initialised(self.workshop.seed):
+                network = MixingNetwork(self.config.width, self.config.depth)
+            own, other = (_cells(batch, order[order % 2 == side]) for side in (half, 1 - half))
+            loop.train(network, self._data(losses, own, []), table, workshop=Workshop(seed=self.workshop.seed))
+            found.append(residuals(network, other, losses.flavors))
+        return found
 
     def _examples(self, dataset: Dataset) -> tuple[Mixed, Grown]:
         start, final, growth = read(dataset)
@@ -167,9 +116,9 @@ class Mixing:
         scaled = (features - self.arrays["mean"]) / self.arrays["deviation"]
         return np.clip(scaled, -networks.LARGEST_FEATURE, networks.LARGEST_FEATURE).astype(np.float32)
 
-    def _data(self, losses: Losses, batch: Batch, validation: Dataset | None) -> TrainingData:
+    def _data(self, losses: Losses, batch: Batch, held: list[Batch]) -> TrainingData:
         """Batches that each hold cells with a final state and, drawn apart, cells with a growth rate."""
-        table, seed, split = self.config.schedule(), self.workshop.seed, CROSSED + SHAPED + 1
+        table, seed, split = self.config.schedule(), self.workshop.seed, LABELS + 1
         counts = len(batch[0]), len(batch[-1])
         sizes = min(table.batch_size, counts[0]), min(self.config.growth_batch, counts[1])
         length = table.epoch_batches or max(counts[0] // sizes[0], 1)
@@ -179,12 +128,16 @@ class Mixing:
             for first, second in zip(*draws, strict=True):
                 yield (*(part[first] for part in batch[:split]), *(part[second] for part in batch[split:]))
 
-        held: list[Batch] = []
-        if validation is not None:
-            mixing, growing = self._examples(validation)
-            if len(mixing.change) and len(growing.growth):
-                held.append((*self._mixed_tensors(mixing), *self._grown_tensors(growing)))
         return TrainingData(losses, batches, length, held, {"mixing": "mean", "growth": "mean"})
+
+    def _held(self, validation: Dataset | None) -> list[Batch]:
+        """The validation split as one batch, if it has cells for both networks."""
+        if validation is None:
+            return []
+        mixing, growing = self._examples(validation)
+        if not len(mixing.change) or not len(growing.growth):
+            return []
+        return [(*self._mixed_tensors(mixing), *self._grown_tensors(growing))]
 
     # -- use
 
@@ -245,3 +198,8 @@ class Mixing:
     def _restored(self, extras: Extras) -> MixingNetwork:
         self.config = self.config.model_copy(update={name: extras.about[name] for name in SHAPE})
         return MixingNetwork(self.config.width, self.config.depth)
+
+
+def _cells(batch: Batch, rows: Tensor) -> Batch:
+    """A batch with some of its cells with a final state, and all with a growth rate."""
+    return (*(part[rows] for part in batch[: LABELS + 1]), *batch[LABELS + 1 :])

@@ -42,7 +42,7 @@ class Networks:
     mixing: Layers
     growth: Layers
     uncertainty: Any
-    """(F + 1,): ln of the relative error, linear in the scaled features; the last is the constant."""
+    """(F + 1,): ln of the error over the root of the change, linear in |scaled features|; the last is the constant."""
 
     @classmethod
     def of(cls, arrays: Mapping[str, Any]) -> Networks:
@@ -126,12 +126,16 @@ def unseen(cells: Described, networks: Networks, xp: Any) -> Any:
 
 
 def uncertainty(cells: Described, found: Outcome, scaled: Any, f4: Any, networks: Networks, xp: Any) -> Any:
-    """(C,): a learned share of the rms change; of several pairs the mean by their rates."""
-    logs = xp.matmul(scaled, networks.uncertainty[:-1]) + networks.uncertainty[-1]
+    """(C,): the root of the rms change, times what was learned of how far features are from their mean."""
+    return exponential(log_error(cells, scaled, networks, xp), xp) * xp.sqrt(rms_change(cells, found, f4, xp))
+
+
+def log_error(cells: Described, scaled: Any, networks: Networks, xp: Any) -> Any:
+    """(C,): ln of the error over the root of the change; of several pairs the mean by their rates."""
+    logs = xp.matmul(xp.abs(scaled), networks.uncertainty[:-1]) + networks.uncertainty[-1]
     weight = rate(cells.crossed, xp)
     total = xp.sum(spread(weight, cells.place, xp), axis=1)
-    mean = xp.sum(spread(weight * logs, cells.place, xp), axis=1) / xp.where(total > 0.0, total, 1.0)
-    return exponential(mean, xp) * rms_change(cells, found, f4, xp)
+    return xp.sum(spread(weight * logs, cells.place, xp), axis=1) / xp.where(total > 0.0, total, 1.0)
 
 
 def rms_change(cells: Described, found: Outcome, f4: Any, xp: Any) -> Any:
