@@ -27,7 +27,7 @@ from emulant.systems.scenes.language.gpt import GPT
 from emulant.systems.scenes.language.groups import groups
 from emulant.systems.scenes.language.reading import read
 from emulant.systems.scenes.language.residuals import QUANTA, tell
-from emulant.systems.scenes.language.rollout import continued
+from emulant.systems.scenes.language.rollout import continued, decided
 from emulant.systems.scenes.scene import Engine, Force, Scene
 from emulant.training.table import TrainingTable
 from emulant.training.workshop import Workshop
@@ -149,7 +149,7 @@ class _Says:
         logits = torch.zeros(len(tokens), words.SIZE)
         for row, count in enumerate(counts.tolist()):
             if count:
-                logits[row, self.tokens[cache[row] % len(self.tokens)]] = 1
+                logits[row, self.tokens[cache[row] % len(self.tokens)]] = 50
                 cache[row] += 1
         return logits
 
@@ -193,6 +193,18 @@ def test_what_is_said_of_velocity_is_what_moves() -> None:
     frames, _ = continued(_Says(said), data.state[:, :10], data.static, 3, GPTTable())
     np.testing.assert_allclose(frames[0, :, 0, 3], [60, 120, 180])
     np.testing.assert_allclose(np.diff(frames[0, :, 0, 1]), [-0.5 - 0.21875, -1 - 0.21875], atol=1e-9)
+
+
+def test_some_number_may_be_likelier_than_any_word() -> None:
+    """Then it is their median that is said, and of the digits that follow likewise."""
+    likely = torch.zeros(4, words.SIZE)
+    likely[:, words.ON] = torch.tensor([0.4, 0.6, 0.0, 0.4])
+    for offset, share in ((5, 0.1), (6, 0.3), (9, 0.2)):
+        likely[0, words.ZERO + offset] = share
+        likely[1, words.ZERO + offset] = share * 2 / 3
+    likely[2, words.DIGIT + 3], likely[2, words.DIGIT + 7], likely[2, words.DIGIT + 60] = 0.4, 0.2, 0.4
+    likely[3, words.TIMES - 1], likely[3, words.ZERO], likely[3, words.TIMES + 9] = 0.25, 0.1, 0.25
+    assert decided(likely).tolist() == [words.ZERO + 6, words.ON, words.DIGIT + 7, words.ZERO]
 
 
 def test_groups_own_every_body_once_and_show_its_neighbours() -> None:
