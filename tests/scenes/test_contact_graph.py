@@ -66,7 +66,7 @@ def test_momentum_is_kept_whatever_the_weights(start: str) -> None:
     before = state_of(data, flat, 0)
     after = frame.step(graph([]).network, flat, before, ContactGraphTable(start=start)).state.detach()
     mass = 1 / flat.inverse[: flat.bodies, :1]
-    assert (after - before)[:, 3:5].abs().max() > 1
+    assert (after - before)[:, 3:5].abs().max() > 0.3
     rounding = 1e-5 * float((mass * after[:, 3:5].abs()).sum())
     torch.testing.assert_close((mass * after[:, 3:5]).sum(0), (mass * before[:, 3:5]).sum(0), rtol=0, atol=rounding)
 

@@ -21,8 +21,11 @@ from emulant.systems.scenes.language.documents import document, entries
 from emulant.systems.scenes.language.groups import Group, groups
 from emulant.systems.scenes.language.residuals import Told, bounded, expected, flying, moved, tell
 from emulant.systems.scenes.language.vocabulary import (
+    BASE,
+    DIGIT,
     FALL,
     NUMBER,
+    NUMBERS_IN_ORDER,
     OBJECT,
     ON,
     OPENING,
@@ -170,8 +173,25 @@ def _converse(reader: Reader, rows: Sequence[_Row], talks: Sequence[Talk], cache
             tokens[row, : len(chunk)] = torch.tensor(chunk)
         with torch.no_grad():
             logits = reader.read(tokens, torch.tensor([len(chunk) for chunk in chunks]), cache).float().cpu()
-        best = logits.masked_fill(~legal[list(kinds)], -torch.inf).argmax(dim=1).tolist()
-        waiting = [_send(talk, asked, token) for talk, asked, token in zip(talks, waiting, best, strict=True)]
+        likely = logits.masked_fill(~legal[list(kinds)], -torch.inf).softmax(dim=1)
+        answers = decided(likely).tolist()
+        waiting = [_send(talk, asked, token) for talk, asked, token in zip(talks, waiting, answers, strict=True)]
+
+
+def decided(likely: Tensor) -> Tensor:
+    """(B,) tokens for probabilities (B, V): the likeliest word, or if numbers together are likelier, their median.
+
+    A number is one of many, so each by itself is seldom the likeliest answer even where some number is sure to be it.
+    """
+    words, digits, ordered = likely.clone(), slice(DIGIT, DIGIT + BASE), torch.tensor(NUMBERS_IN_ORDER)
+    words[:, ordered], words[:, digits] = 0, 0
+    best, answer = words.max(dim=1)
+    for tokens in (ordered, torch.arange(DIGIT, DIGIT + BASE)):
+        mass = likely[:, tokens].cumsum(dim=1)
+        total = mass[:, -1]
+        median = tokens[(mass < 0.5 * total[:, None]).sum(dim=1).clamp_max(len(tokens) - 1)]
+        answer, best = torch.where(total > best, median, answer), torch.maximum(total, best)
+    return answer
 
 
 def _send(talk: Talk, asked: tuple[list[int], int] | None, token: int) -> tuple[list[int], int] | None:

@@ -32,6 +32,12 @@ ZERO = DIGIT + BASE + SMALL
 """The number 0; n is at ZERO + n."""
 TIMES = ZERO + SMALL + 1 + COARSE
 """No times 64; k times 64 is at TIMES + k."""
+NUMBERS_IN_ORDER = (
+    *range(TIMES - COARSE, TIMES),
+    *range(ZERO - SMALL, ZERO + SMALL + 1),
+    *range(TIMES + 1, TIMES + COARSE + 1),
+)
+"""The tokens that a number may begin with, but for ESCAPE, by the number."""
 OBJECT = TIMES + COARSE + 1
 SIZE = OBJECT + OBJECTS
 IDENTITY = hash_value([*NAMES, BASE, FINE, COARSE, OBJECTS])
