@@ -13,7 +13,7 @@ from benchmarks.timing import machine
 
 NAMES = (
     *("vicsek_step", "density", "pod", "mvar", "leaderboard", "pendulum", "scenes", "flavor", "halo_cutouts"),
-    *("play", "start_up", "whole_run"),
+    *("play", "start_up", "whole_run", "scaling"),
 )
 RESULTS = Path(__file__).parent / "results.md"
 

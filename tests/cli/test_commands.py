@@ -395,7 +395,7 @@ def test_wrong_usage_is_one_clear_line_and_writes_nothing(emulant, tmp_path, mon
         (["predict", "RUN", "RUN/test/test_000", "-o", "x.npz", "--surrogate", "pod_ceiling"], "is an oracle"),
         (["predict", "RUN", "RUN/test/test_000", "-o", "x.npz", "--context", "2"], "--context 2"),
         (["render", "RUN", "--split", "training"], "--split training"),
-        (["export", "RUN", "--format", "xml", "-o", "x"], "writes flat, stacked, csv"),
+        (["export", "RUN", "--format", "xml", "-o", "x"], "writes hf, croissant, flat, stacked, csv"),
     ],
 )
 def test_wrong_options_name_what_there_is(emulant, smoke, tmp_path, monkeypatch, arguments, said):

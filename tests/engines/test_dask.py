@@ -1,8 +1,8 @@
 """A real Dask cluster, here or elsewhere: the same bytes, killed workers survived, the right case blamed."""
 
-from functools import partial
 from importlib.util import find_spec
-from operator import floordiv
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import toy
@@ -90,9 +90,12 @@ def test_a_fault_of_ours_on_a_worker_is_told_with_its_shard(cluster):
     from distributed import Client
 
     from emulant.dataset.seams import Shard
+    from emulant.dataset.work import GenerateShards
 
-    with Client(cluster) as client, pytest.raises(EngineError, match="shard training/00000: TypeError"):
-        list(Dask(client).run([Shard("00000", "training", (0,))], partial(floordiv, 1)))  # workers know no test module
+    config = SimpleNamespace(dataset=SimpleNamespace(timeout=None))
+    without_system = GenerateShards(None, config, Path(), "")  # workers know no test module
+    with Client(cluster) as client, pytest.raises(EngineError, match="shard training/00000: AttributeError"):
+        list(Dask(client).run([Shard("00000", "training", (0,))], without_system))
 
 
 @pytest.mark.parametrize("address", [pytest.param("tcp://127.0.0.1:1", marks=pytest.mark.soak), "nowhere"])
