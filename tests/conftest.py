@@ -54,6 +54,15 @@ def as_json(emulant):
 
 
 @pytest.fixture(scope="session")
+def browser():
+    """The one chromium of all tests, for a process can drive but one; skipped, with the reason, where there is none."""
+    from browser import chromium
+
+    with chromium() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
 def smoke(tmp_path_factory):
     """A finished `swarm:smoke` run; tests that change it work on a copy."""
     folder = tmp_path_factory.mktemp("runs") / "smoke"

@@ -1,8 +1,5 @@
 """Runs, their pages, and a browser to look at them."""
 
-import os
-import shutil
-
 import pytest
 from play_page import MADE, PORT, TOKEN, Client, made, served
 from starlette.testclient import TestClient
@@ -39,20 +36,6 @@ def client(runs):
     return get
 
 
-@pytest.fixture(scope="session")
-def chromium():
-    """A running chromium; skipped, with the reason, where there is none."""
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if found is None and os.environ.get("CI") not in ("1", "true"):
-        pytest.skip("no chromium on this machine")
-    assert found is not None, "CI needs chromium: apt-get install chromium"
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
 def complaints():
     """What browsers have complained of, and requests that went elsewhere; must be empty in the end."""
@@ -62,7 +45,7 @@ def complaints():
 
 
 @pytest.fixture
-def page(chromium, runs, complaints):
+def page(browser, runs, complaints):
     """Open the page of a system, at a width and in a scheme."""
     contexts, servers = [], []
 
@@ -70,7 +53,7 @@ def page(chromium, runs, complaints):
         server = served(runs(system), MADE[system][0])
         address = server.__enter__()
         servers.append(server)
-        context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
         context.set_default_timeout(90_000)  # of a busy machine
         contexts.append(context)
         opened = context.new_page()

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -108,7 +109,11 @@ def test_a_worker_is_killed_and_the_run_itself_goes_on(driver, undisturbed, tmp_
 
 
 def test_ctrl_c_leaves_a_run_that_goes_on(driver, undisturbed, tmp_path):
-    process = subprocess.Popen([sys.executable, driver, tmp_path], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, driver, tmp_path],
+        stderr=subprocess.DEVNULL,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # ignored where tests run in the background
+    )
     wait_for(tmp_path, 2)
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=30) != 0

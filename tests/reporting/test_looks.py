@@ -7,7 +7,6 @@ RUNS/pendulum, ...; look at the reports before you do that.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +37,6 @@ def likeness(one: NDArray[Any], other: NDArray[Any]) -> tuple[float, float]:
     first, second = blocks(one), blocks(other)
     common = min(len(first), len(second))
     return len(first) / len(second), float(np.abs(first[:common] - second[:common]).mean())
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module", params=SYSTEMS)
