@@ -21,13 +21,14 @@ from emulant.surrogates.language_tables import GPTTable
 from emulant.systems.scenes.baselines import Ballistic, Law, ZeroChange
 from emulant.systems.scenes.catalogue import BIG, TYPES, make_scene
 from emulant.systems.scenes.language import vocabulary as words
+from emulant.systems.scenes.language.compact import COMPACT
 from emulant.systems.scenes.language.documents import document, header
 from emulant.systems.scenes.language.examples import Corpus
 from emulant.systems.scenes.language.gpt import GPT
 from emulant.systems.scenes.language.groups import groups
 from emulant.systems.scenes.language.reading import read
 from emulant.systems.scenes.language.residuals import QUANTA, tell
-from emulant.systems.scenes.language.rollout import continued, decided
+from emulant.systems.scenes.language.rollout import continued
 from emulant.systems.scenes.scene import Engine, Force, Scene
 from emulant.training.table import TrainingTable
 from emulant.training.workshop import Workshop
@@ -204,18 +205,18 @@ def test_some_number_may_be_likelier_than_any_word() -> None:
         likely[1, words.ZERO + offset] = share * 2 / 3
     likely[2, words.DIGIT + 3], likely[2, words.DIGIT + 7], likely[2, words.DIGIT + 60] = 0.4, 0.2, 0.4
     likely[3, words.TIMES - 1], likely[3, words.ZERO], likely[3, words.TIMES + 9] = 0.25, 0.1, 0.25
-    assert decided(likely).tolist() == [words.ZERO + 6, words.ON, words.DIGIT + 7, words.ZERO]
+    assert COMPACT.decided(likely).tolist() == [words.ZERO + 6, words.ON, words.DIGIT + 7, words.ZERO]
 
 
 def test_groups_own_every_body_once_and_show_its_neighbours() -> None:
     data = Recordings([crowd(3, 12)])
     fields = {name: array[0] for name, array in data.static.items()}
-    found = groups(fields, data.state[0, 9], 30, 1200)
+    found = groups(fields, data.state[0, 9], COMPACT.room(fields, 30, 1200))
     assert len(found) > 1
     assert sorted(body for group in found for body in group.bodies[: group.own]) == list(range(12))
     assert all(len(set(group.bodies.tolist())) == len(group.bodies) > group.own for group in found)
     with pytest.raises(SurrogateError, match="does not hold one body"):
-        groups(fields, data.state[0, 9], 30, 200)
+        COMPACT.room(fields, 30, 200)
 
 
 def test_a_curriculum_begins_with_what_is_easy() -> None:

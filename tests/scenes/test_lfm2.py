@@ -14,7 +14,8 @@ from small_scenes import crowd, swing, tower
 from emulant.errors import SurrogateError, UsageError
 from emulant.surrogates.language_tables import LoRATable
 from emulant.systems.scenes.language import vocabulary
-from emulant.systems.scenes.language.lfm2 import LFM2, Adapted, adapters_of, pretrained
+from emulant.systems.scenes.language.lfm2 import LFM2, Adapted, adapters_of
+from emulant.systems.scenes.language.pretrained import pretrained
 from emulant.training.table import TrainingTable
 from emulant.training.workshop import Workshop
 
@@ -127,7 +128,7 @@ def test_a_killed_training_goes_on_to_the_same_adapters(fitted: tuple[LFM2, Path
 def test_what_cannot_be_had_or_does_not_fit_is_named(fitted: tuple[LFM2, Path, Corpora], tmp_path: Path) -> None:
     model, folder, data = fitted
     with pytest.raises(SurrogateError, match="cannot be had"):
-        pretrained(str(tmp_path / "nothing"))
+        pretrained(str(tmp_path / "nothing"), vocabulary.SIZE)
     with pytest.raises(SurrogateError, match="does not fit"):
         LFM2.load(folder, model.config.model_copy(update={"lora_rank": 8}))
     wanting = LFM2(little(optimizer="adamw_8bit"))

@@ -78,6 +78,8 @@ class LoRATable(LanguageTable):
 
     weights: str = "LiquidAI/LFM2-350M"
     """A hub id, a folder, or "random": a small random network of the same kind, for tests."""
+    prompt: Literal["compact", "text"] = "compact"
+    """Scenes in tokens of our own, or in plain text: readable, and many times as long."""
     lora_rank: Positive = 32
     lora_alpha: Positive = 64
     gradient_checkpointing: bool = True

@@ -12,7 +12,7 @@ from emulant.errors import UsageError
 from emulant.systems.scenes.catalogue import type_and_number
 from emulant.systems.scenes.jsonlines import scene_path, write_scene
 from emulant.systems.scenes.options import ExportOptions, RenderOptions, chosen_types
-from emulant.systems.scenes.text import frame_text, recording_text
+from emulant.systems.scenes.text import frame_lines, recording_text
 
 
 def jsonl(run: Any, splits: Sequence[str], target: Path, options: ExportOptions) -> list[Path]:
@@ -72,7 +72,7 @@ def document(run: Any, splits: Sequence[str], target: Path, options: ExportOptio
         if told.setdefault(type_, split) != split:
             continue
         kept, scene = run.prediction(model, split, case), run.dataset(split).scene(case)
-        lines = [frame_text(scene, row, int(kept["context"]) + 1 + k) for k, row in enumerate(kept["state"])]
+        lines = frame_lines(scene, kept["state"], int(kept["context"]) + 1)
         path = target / "predictions" / f"{type_}_scene_{number + 1:05d}.txt"
         written.append(write_text(path, "\n".join(lines) + "\n"))
     films = RenderOptions(comparisons=True, types=options.types, output=str(target / "comparison_gifs"))

@@ -7,13 +7,12 @@ to say. The type's name is no part of it: a model must continue kinds of scenes 
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from emulant.dataset.seams import Array, Fields
 from emulant.errors import SurrogateError
 from emulant.systems.scenes.language.residuals import Told
+from emulant.systems.scenes.language.tongues import Document
 from emulant.systems.scenes.language.vocabulary import (
     FALL,
     NOTHING,
@@ -33,15 +32,6 @@ from emulant.systems.scenes.scene import BODY_KINDS, FORCE_KINDS, JOINT_KINDS, S
 _CORNERS = np.array([{"segment": 2, "circle": 1, "polygon": 4}.get(name, 0) for name in STATIC_KINDS])
 _STATICS, _BODIES = (np.array([WORDS.get(name, NOTHING) for name in kinds]) for kinds in (STATIC_KINDS, BODY_KINDS))
 """By number of kind: corners that are told of a static piece, and the words."""
-
-
-class Document(NamedTuple):
-    """Tokens, and which of them a model has to say."""
-
-    tokens: Array
-    """(L,)"""
-    said: Array
-    """(L,) bool"""
 
 
 def document(static: Fields, told: Told, row: int, bodies: Array, own: int, first_said: int) -> Document:

@@ -15,9 +15,9 @@ from torch import Tensor
 from emulant.dataset.seams import Array, Dataset
 from emulant.dataset.seeds import stream
 from emulant.surrogates.language_tables import LanguageTable
-from emulant.systems.scenes.language.documents import Document, document
+from emulant.systems.scenes.language.compact import COMPACT
 from emulant.systems.scenes.language.groups import groups
-from emulant.systems.scenes.language.residuals import tell
+from emulant.systems.scenes.language.tongues import Document, Tongue
 from emulant.systems.scenes.language.vocabulary import PADDING
 from emulant.systems.scenes.layout import STATIC_FIELDS
 from emulant.training.batches import Batch, shuffled
@@ -35,6 +35,7 @@ class Corpus:
     dataset: Dataset
     table: LanguageTable
     seed: int
+    tongue: Tongue = COMPACT
     reading: Lock = field(default_factory=Lock)
     """Batches are made by several threads, and an open Parquet file serves one at a time."""
 
@@ -67,14 +68,16 @@ class Corpus:
         states, static = read.pop("state"), read
         frames = min(table.example_frames, states.shape[1])
         starts = rng.integers(0, states.shape[1] - frames + 1, len(states))
-        told = tell(np.stack([each[k : k + frames] for each, k in zip(states, starts, strict=True)]), static)
+        told = self.tongue.tell(
+            np.stack([each[k : k + frames] for each, k in zip(states, starts, strict=True)]), static
+        )
         found = []
         for row in range(len(states)):
             scene = {name: array[row] for name, array in static.items()}
-            several = groups(scene, told.decoded[row, 0], frames, table.context_tokens)
+            several = groups(scene, told.decoded[row, 0], self.tongue.room(scene, frames, table.context_tokens))
             bodies, own = several[rng.integers(len(several))]
             bodies = np.concatenate([rng.permutation(bodies[:own]), rng.permutation(bodies[own:])])
-            found.append(document(static, told, row, bodies, own, table.prompt_frames))
+            found.append(self.tongue.document(static, told, row, bodies, own, table.prompt_frames))
         return found
 
     def _drawn(self, epoch: int, epochs: int, count: int) -> Array:

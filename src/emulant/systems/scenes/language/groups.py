@@ -7,14 +7,6 @@ from typing import NamedTuple
 import numpy as np
 
 from emulant.dataset.seams import Array, Fields
-from emulant.errors import SurrogateError
-from emulant.systems.scenes.language.documents import header
-from emulant.systems.scenes.language.vocabulary import joined
-
-FRAME_TOKENS = 7
-"""Of a body's entry, without escapes."""
-BODY_TOKENS = 24
-"""Of a body in the header and in the first frame, with a few escapes."""
 
 
 class Group(NamedTuple):
@@ -25,26 +17,15 @@ class Group(NamedTuple):
     """How many of them, the first ones, are continued here; the others only shown."""
 
 
-def groups(scene: Fields, state: Array, frames: int, context_tokens: int) -> list[Group]:
-    """All bodies of a scene, each the own one of just one group; one group if the context holds them all.
+def groups(scene: Fields, state: Array, room: int) -> list[Group]:
+    """All bodies of a scene, each the own one of just one group; one group if there is room for them all.
 
     Args:
         scene: Its fields without a time axis.
         state: (N, 6), what nearness is measured in.
-        frames: Of a document, those to be forecast included.
-        context_tokens: The longest document.
-
-    Raises:
-        SurrogateError: The context does not even hold one body.
+        room: How many bodies a document holds.
     """
     count = int((scene["body_kind"] > 0).sum())
-    shared = len(joined(header(scene, np.zeros(0, dtype=np.int64))))
-    room = (context_tokens - shared) // (BODY_TOKENS + FRAME_TOKENS * (frames - 1))
-    if room < 1:
-        raise SurrogateError(
-            f"scenes: a context of {context_tokens} tokens does not hold one body of such a scene for {frames} frames.",
-            f"Raise context_tokens to at least {shared + BODY_TOKENS + FRAME_TOKENS * (frames - 1)}.",
-        )
     if count <= room:
         return [Group(np.arange(count), count)]
     places = state[:count, :2]

@@ -1,12 +1,13 @@
-"""`lfm2`: a pretrained language model (Liquid AI's LFM2) with low-rank adapters, on the language of scenes.
+"""`lfm2`: a pretrained language model (Liquid AI's LFM2) with low-rank adapters, on scenes as tokens or as text.
 
-The tokens of scenes take the places of the last ones of its vocabulary, which usual text hardly ever needs. The short
-convolutions of this architecture see across documents in one row, so a row holds one scene: no packing.
+Tokens of our own take the places of the last ones of its vocabulary, which usual text hardly ever needs; text is in its
+own. The short convolutions of this architecture see across documents in one row, so a row holds one scene: no packing.
 """
 
 from __future__ import annotations
 
 import warnings
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -17,10 +18,12 @@ from emulant.dataset.atomic import write_json
 from emulant.dataset.seams import Array, Context, Dataset
 from emulant.errors import SurrogateError
 from emulant.surrogates.language_tables import LoRATable
-from emulant.systems.scenes.language import vocabulary
+from emulant.systems.scenes.language.compact import COMPACT
 from emulant.systems.scenes.language.examples import Corpus
 from emulant.systems.scenes.language.objective import objective, staged
+from emulant.systems.scenes.language.pretrained import BASE, pretrained, tongue_of
 from emulant.systems.scenes.language.rollout import forecast
+from emulant.systems.scenes.language.tongues import Tongue
 from emulant.training.process import initialised
 from emulant.training.weights import Extras, read_weights, write_weights
 from emulant.training.workshop import Workshop
@@ -28,19 +31,6 @@ from emulant.training.workshop import Workshop
 TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj", "in_proj", "w1", "w2", "w3")
 """LFM2's names of its linear maps; those of Llama would miss most of them."""
 ADAPTED = "adapters.safetensors"
-BASE = "base"
-RANDOM: dict[str, Any] = {
-    "hidden_size": 64,
-    "num_hidden_layers": 4,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "block_ff_dim": 128,
-    "block_multiple_of": 8,
-    "layer_types": ["conv", "full_attention", "conv", "full_attention"],
-    "pad_token_id": 0,
-    "bos_token_id": 1,
-    "eos_token_id": 2,
-}
 
 
 def adapters_of(config: Any) -> int:
@@ -51,14 +41,14 @@ def adapters_of(config: Any) -> int:
 class Adapted(nn.Module):
     """A causal language model with adapters; its state is that of the adapters alone."""
 
-    def __init__(self, model: Any, config: LoRATable) -> None:
+    def __init__(self, model: Any, config: LoRATable, tongue: Tongue = COMPACT) -> None:
         super().__init__()
         from peft import LoraConfig, get_peft_model
 
         lora = LoraConfig(
             r=config.lora_rank, lora_alpha=config.lora_alpha, target_modules=list(TARGETS), task_type="CAUSAL_LM"
         )
-        self.first = model.config.vocab_size - vocabulary.SIZE
+        self.size, self.first = tongue.size, tongue.first(model.config.vocab_size)
         """The place of our tokens among its own."""
         if config.gradient_checkpointing:
             _enable_checkpointing(model)
@@ -68,10 +58,10 @@ class Adapted(nn.Module):
         self.register_state_dict_post_hook(_only_adapters)  # type: ignore[no-untyped-call]
         self.register_load_state_dict_post_hook(_adapters_are_enough)  # type: ignore[no-untyped-call]
         found = sum(name.endswith("lora_A.default") for name, _ in self.named_modules())
-        if self.first < 0 or found != adapters_of(model.config):
+        if not 0 <= self.first <= model.config.vocab_size - self.size or found != adapters_of(model.config):
             raise SurrogateError(
                 f"lfm2: adapters fit {found} of {adapters_of(model.config)} linear maps, and its vocabulary has "
-                f"{model.config.vocab_size} tokens of the {vocabulary.SIZE} of scenes.",
+                f"{model.config.vocab_size} tokens of the {self.size} of its prompts.",
                 "Give the weights of an LFM2 network, such as LiquidAI/LFM2-350M.",
             )
 
@@ -92,7 +82,7 @@ class Adapted(nn.Module):
         """Row by row: a convolution cannot pass over padding."""
         base = self.model.get_base_model()
         device = base.get_input_embeddings().weight.device
-        logits = torch.zeros(len(tokens), vocabulary.SIZE)
+        logits = torch.zeros(len(tokens), self.size)
         for row, count in enumerate(counts.tolist()):
             if count:
                 given = tokens[row : row + 1, :count].to(device) + self.first
@@ -102,7 +92,7 @@ class Adapted(nn.Module):
 
     def _logits(self, base: Any, states: Tensor) -> Tensor:
         found: Tensor = base.get_output_embeddings()(states)
-        return found[..., self.first :]
+        return found[..., self.first : self.first + self.size]
 
     def flops_per_token(self, context: int) -> int:
         """6 N + 12 L d T, N without the embedding, as if all weights were trained."""
@@ -128,30 +118,6 @@ def _adapters_are_enough(_: nn.Module, keys: Any) -> None:
     keys.missing_keys[:] = [name for name in keys.missing_keys if "lora_" in name]
 
 
-def pretrained(weights: str, folder: Path | None = None) -> Any:
-    """The network of a hub id or a folder; for "random" that of `folder`, or a new one from torch's random stream.
-
-    Raises:
-        SurrogateError: There are no such weights, or they do not fit.
-    """
-    from transformers import AutoModelForCausalLM, Lfm2Config, Lfm2ForCausalLM
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    place = folder / BASE if folder is not None and weights == "random" else weights
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            if place == "random":
-                return Lfm2ForCausalLM(Lfm2Config(vocab_size=vocabulary.SIZE, **RANDOM))
-            return AutoModelForCausalLM.from_pretrained(str(place), use_safetensors=True)
-    except Exception as error:  # of the hub's client, the network, safetensors, torch: many kinds
-        raise SurrogateError(
-            f"lfm2: the weights `{place}` cannot be had: {str(error).splitlines()[0] if str(error) else error!r}",
-            'Give a folder or a hub id that answers, or "random" for a small random network.',
-        ) from error
-
-
 class LFM2:
     """Adapters on a language model; a forecast is what the likeliest tokens say."""
 
@@ -165,6 +131,11 @@ class LFM2:
         self.grouped = 0
         """Scenes so far that were longer than the context and were continued in groups of bodies."""
 
+    @cached_property
+    def tongue(self) -> Tongue:
+        """The language of its prompts."""
+        return tongue_of(self.config)
+
     def fit(self, train: Dataset, validation: Dataset | None = None) -> None:
         """Train the adapters on what is to be said after the prompt.
 
@@ -175,15 +146,15 @@ class LFM2:
 
         table, seed = staged(self.config), self.workshop.seed
         with initialised(seed):
-            self.network = Adapted(pretrained(self.config.weights), self.config)
-        held = None if validation is None else Corpus(validation, self.config, seed)
-        data = objective(Corpus(train, self.config, seed), held, table, self.network.flops_per_token)
+            self.network = Adapted(pretrained(self.config.weights, self.tongue.size), self.config, self.tongue)
+        held = None if validation is None else Corpus(validation, self.config, seed, self.tongue)
+        data = objective(Corpus(train, self.config, seed, self.tongue), held, table, self.network.flops_per_token)
         loop.train(self.network, data, table, workshop=self.workshop, extras=self._extras())
         self.network.eval()
 
     def forecast(self, context: Context, horizon: int) -> dict[str, Array]:
         """`state` (C, horizon, N, 6)."""
-        frames, cut = forecast(self._fitted(), context, horizon, self.config)
+        frames, cut = forecast(self._fitted(), context, horizon, self.config, self.tongue)
         self.grouped += cut
         return {"state": frames}
 
@@ -205,9 +176,12 @@ class LFM2:
         """
         surrogate = cls(config)
         weights, extras = read_weights(folder / ADAPTED)
-        if extras.about.get("vocabulary") != vocabulary.IDENTITY:
-            raise SurrogateError(f"{folder / ADAPTED}: was trained with the tokens of another vocabulary.")
-        network = Adapted(pretrained(surrogate.config.weights, folder), surrogate.config)
+        if extras.about.get("vocabulary") != surrogate.tongue.identity:
+            raise SurrogateError(
+                f"{folder / ADAPTED}: was trained with the tokens of another vocabulary, or prompts of another kind."
+            )
+        base = pretrained(surrogate.config.weights, surrogate.tongue.size, folder)
+        network = Adapted(base, surrogate.config, surrogate.tongue)
         try:
             network.load_state_dict(weights)
         except RuntimeError as error:
@@ -220,7 +194,7 @@ class LFM2:
         from copy import deepcopy
 
         deepcopy(self._fitted().model).merge_and_unload().save_pretrained(folder)
-        write_json(folder / "vocabulary.json", {"identity": vocabulary.IDENTITY, "first": self._fitted().first})
+        write_json(folder / "vocabulary.json", {"identity": self.tongue.identity, "first": self._fitted().first})
         return folder
 
     # -- inside
@@ -232,7 +206,7 @@ class LFM2:
 
     def _extras(self) -> Extras:
         kept = self.config.model_dump(include={"weights", "lora_rank", "lora_alpha"})
-        return Extras({"kind": "lfm2", "vocabulary": vocabulary.IDENTITY, **kept})
+        return Extras({"kind": "lfm2", "vocabulary": self.tongue.identity, **kept})
 
     def _stages(self, folder: Path) -> list[Path]:
         """`stage0`, `stage1`, ...: the adapters after each stage of the curriculum, as PEFT reads them."""
