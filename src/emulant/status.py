@@ -32,10 +32,12 @@ def _split(run: Run, split: str) -> dict[str, Any]:
     if store.folder.is_dir() and not store.is_ours:
         return {"made_elsewhere": True, "cases": len(run.dataset(split))}
     done = [shard for shard in shards if store.is_done(shard, study.data_key, read=False)]
-    sidecars = [sidecar for shard in done if (sidecar := store.sidecar(shard.id)) is not None]
+    there = {shard.id: sidecar for shard in shards if (sidecar := store.sidecar(shard.id)) is not None}
+    sidecars = [there[shard.id] for shard in done]
     return {
         "shards": len(shards),
         "done": len(done),
+        "other_key": sum(sidecar.key != study.data_key for sidecar in there.values()),
         "cases": sum(len(shard.cases) for shard in shards),
         **{state: sum(sidecar.count(state) for sidecar in sidecars) for state in ("ok", "rejected", "failed")},
         "missing": [shard.id for shard in shards if shard not in done],
@@ -63,7 +65,12 @@ def lines(state: dict[str, Any]) -> list[str]:
         counts = ", ".join(f"{facts[name]} {name}" for name in ("rejected", "failed") if facts[name])
         done = f"{split}: {facts['done']} of {facts['shards']} shards done, {facts['ok']} of {facts['cases']} cases ok"
         found.append(f"{done}, {counts}" if counts else done)
+        if facts["other_key"]:
+            made = "of another study, another version of the system, or from source files that have changed"
+            found.append(f"  {facts['other_key']} are there, but {made}: use another folder, or --fresh")
         found += [f"  case {case} failed: {reason}" for case, reason in facts["reasons"].items()]
     found += [f"{facts['kind']} {name}: {facts['state']}" for name, facts in state["models"].items()]
+    if any(facts["state"] == "stale" for facts in state["models"].values()):
+        found.append("  stale: of other data or settings, or damaged; `emulant train` fits it again")
     found.append(f"evaluated: {'yes' if state['evaluated'] else 'no'}")
     return [*found, f"report: {state['report'] or 'none'}"]

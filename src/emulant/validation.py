@@ -178,14 +178,14 @@ def _check_passes(run: Run, splits: Sequence[str]) -> Iterator[Finding]:
 
 def _check_shards(run: Run, store: Store, where: str, shards: Sequence[Shard], signed: set[str]) -> Iterator[Finding]:
     """Receipts and hashes of one store; the files that they name are added to `signed`."""
-    missing = []
+    missing, other = [], []
     for shard in shards:
         sidecar = store.sidecar(shard.id)
         if sidecar is None or tuple(case.case for case in sidecar.cases) != shard.cases:
             missing.append(shard)
             continue
         if sidecar.key != run.study.data_key:
-            yield Finding(where, "study", f"shard {shard.id} was made by another study")
+            other.append(shard.id)
         for file in sidecar.files:
             signed.add(file.path)
             if fault := file.fault(store.folder):
@@ -193,6 +193,9 @@ def _check_shards(run: Run, store: Store, where: str, shards: Sequence[Shard], s
         for case in sidecar.cases:
             if case.status == "failed":
                 yield Finding(where, "failed", f"case {case.case}: {case.reason}")
+    if other:
+        made = "made by another study, another version of the system, or from source files that have changed"
+        yield Finding(where, "study", f"{len(other)} of {len(shards)} shards were {made} (first: {other[0]})")
     if missing:
         first = f"{missing[0].id}, cases {missing[0].cases[0]} to {missing[0].cases[-1]}"
         yield Finding(where, "missing", f"{len(missing)} of {len(shards)} shards are not done (first: {first})")

@@ -231,6 +231,22 @@ def sign_again(run, split="training"):
         write_json(path, again.model_dump())
 
 
+def test_data_of_another_version_are_told_in_a_line_for_each_split(emulant, as_json, broken):
+    from emulant.dataset.atomic import write_json
+    from emulant.dataset.store import Sidecar
+
+    assert as_json("status", broken)["splits"]["training"]["other_key"] == 0
+    for path in (broken / "training" / ".shards").glob("*.json"):
+        write_json(path, Sidecar.model_validate_json(path.read_bytes()).model_dump() | {"key": "of another version"})
+    state = as_json("status", broken)["splits"]["training"]
+    assert (state["done"], state["other_key"]) == (0, state["shards"])
+    next((broken / "models" / "spectral").glob("*.npz")).write_bytes(b"torn")
+    told = emulant("status", broken)[1]
+    assert f"{state['shards']} are there, but of another study, another version" in told
+    assert "stale: of other data or settings" in told
+    assert emulant("validate", broken)[1].count("training: study: ") == 1
+
+
 @pytest.mark.parametrize(
     ("damage", "said"),
     [

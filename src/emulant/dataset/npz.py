@@ -20,6 +20,8 @@ from emulant.dataset.seams import Array, Dataset, Field, Product, Shard
 from emulant.dataset.store import Store
 from emulant.errors import DataError, EmulantError
 
+MEND = "`emulant generate`, `train` and `evaluate` make what is missing of a run's data, models and predictions."
+
 BOMB = 1 << 28
 """Bytes from which an entry that is a hundred times smaller in its file is taken for an attack."""
 
@@ -38,7 +40,7 @@ def opened(path: Path) -> Iterator[Any]:
                 raise DataError(f"{path}: is a single array, not an NPZ file.")
             yield arrays
     except FileNotFoundError:
-        raise DataError(f"{path}: is missing.", "`emulant generate` makes what is missing.") from None
+        raise DataError(f"{path}: is missing.", MEND) from None
     except EmulantError:
         raise
     except Exception as error:  # damaged bytes end in many kinds: zip, zlib, struct, header syntax, memory
