@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,8 @@ import pytest
 from emulant.dataset.store import Manifest
 
 DRIVER = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
 sys.path.insert(0, {tests!r})
 import toy
 from emulant import api, study
@@ -109,11 +109,7 @@ def test_a_worker_is_killed_and_the_run_itself_goes_on(driver, undisturbed, tmp_
 
 
 def test_ctrl_c_leaves_a_run_that_goes_on(driver, undisturbed, tmp_path):
-    process = subprocess.Popen(
-        [sys.executable, driver, tmp_path],
-        stderr=subprocess.DEVNULL,
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # ignored where tests run in the background
-    )
+    process = subprocess.Popen([sys.executable, driver, tmp_path], stderr=subprocess.DEVNULL)
     wait_for(tmp_path, 2)
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=30) != 0

@@ -49,7 +49,7 @@ def test_every_built_in_study_loads_and_its_resolved_form_is_itself():
         study = studies.load(name)
         again = studies.from_document(tomllib.loads(study.to_toml()), name)
         assert again.document() == study.document()
-        assert again.data_key == study.data_key
+        assert again.config == study.config
 
 
 def test_all_faults_come_at_once_with_key_what_is_allowed_and_the_nearest_name(tmp_path):

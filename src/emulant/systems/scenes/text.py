@@ -119,7 +119,7 @@ def setting_text(scene: Fields, bodies: Array) -> str:
         f"{scene['engine'][0]:g} steps each.",
         "object  kind       size px       mass  friction  elasticity",
         *(_row(scene, name, body) for name, body in enumerate(bodies)),
-        *(_fixed(scene, piece) for piece in np.flatnonzero(scene["static_kind"])),
+        *(_fixed(scene, int(piece)) for piece in np.flatnonzero(scene["static_kind"])),
         *_joints(scene, bodies),
         *_force(scene["force"]),
     ]

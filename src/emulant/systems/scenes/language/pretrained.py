@@ -66,7 +66,7 @@ class Pieces:
         from transformers import AutoTokenizer
 
         try:
-            self.tokenizer = AutoTokenizer.from_pretrained(weights)  # type: ignore[no-untyped-call]
+            self.tokenizer = AutoTokenizer.from_pretrained(weights)
         except Exception as error:  # as with weights
             raise _missing(f"the tokenizer of `{weights}`", error) from error
         self.size = len(self.tokenizer)

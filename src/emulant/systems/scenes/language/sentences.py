@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Generator, Hashable
 from functools import lru_cache
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, cast
 
 import numpy as np
 import torch
@@ -117,7 +117,7 @@ class Sentences:
 
     def _legal(self, kind: Hashable) -> Tensor:
         """`kind` is of `SentenceTurns.number`: the letters that may come, and the words after the number."""
-        letters, after = kind  # type: ignore[misc]
+        letters, after = cast(tuple[str, str], kind)
         legal = torch.zeros(self.size, dtype=torch.bool)
         legal[[self.words(after)[0] if letter == END else self.tokens[letter] for letter in letters]] = True
         return legal
