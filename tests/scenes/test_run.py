@@ -143,7 +143,7 @@ def test_the_document_s_tree_has_the_scenes_that_its_metrics_are_of(run: Run, tm
     model, case = run.best(), run.dataset("test").cases.filter(family="billiards")["case"][0]
     x = ScenePredictions(run.folder.predictions(model)).one("test", case, "", ("state",))["state"][0, 0, 0]
     shown = (target / "predictions" / "billiards_scene_00001.txt").read_text()
-    assert shown.startswith(f"Frame 11: object 0 circle at ({x:.2f}, ")
+    assert shown.startswith(f"Frame 11: object 0 circle at ({x:.1f}, ")
 
 
 def test_the_report_shows_the_median_and_the_worst_scene_unless_it_is_told_not_to(run: Run) -> None:
